@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The recording: the one contract between the library that writes it inside a process and the
+// readers (the command, and the library's own profile writer). FORMAT.md tells the same in prose.
+//
+// A recording is a file that is mapped MAP_SHARED by its process and written with plain atomic
+// stores; it is valid after a kill between any two of them. All numbers are little-endian
+// fixed-width integers, all references are file offsets, nothing is a pointer of the reader.
+//
+// Version rule. `major` changes when an old reader would misread the file: a reader refuses a major
+// that is not its own. `minor` changes when something is added that an old reader may skip: new
+// section ids, new counters at the end of counters.def, new values of reserved fields, new flag
+// bits, new off-reasons. A reader accepts any minor and skips what it does not know. Offsets and
+// sizes of the structures below never change within a major.
+//
+// Growth. Tables are cut into levels; a level is a section of its own whose place in the file is
+// fixed when the file is made. Its space is reserved on the disk (fallocate) before its state
+// becomes OH_SECTION_READY, and no byte of it is touched before. A level that is not ready may lie
+// beyond the end of the file.
+
+#ifndef OFFHEAP_FORMAT_H
+#define OFFHEAP_FORMAT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define OH_FORMAT_MAGIC "OFFHEAP\n"
+#define OH_FORMAT_SECTIONS 48
+#define OH_FORMAT_COUNTERS 32
+#define OH_FORMAT_NOTES 16
+#define OH_FORMAT_BUILD_ID_BYTES 64
+#define OH_FORMAT_BUCKET_SLOTS 8
+
+enum oh_format_version {
+    OH_FORMAT_MAJOR = 1,
+    OH_FORMAT_MINOR = 0,
+    OH_FORMAT_ENDIAN_TAG = 0x01020304,
+};
+
+enum oh_format_limits {
+    OH_FORMAT_HEADER_BYTES = 4096,
+    OH_FORMAT_MODULE_BYTES = 256,
+    OH_FORMAT_STACK_BYTES = 128, // Without its frames.
+    OH_FORMAT_STACK_ALIGN = 64,
+    OH_FORMAT_MAX_DEPTH = 512,
+    OH_FORMAT_MAX_LEVELS = 12,
+};
+
+// What the process does with its recording now.
+enum oh_format_state {
+    OH_STATE_STARTING = 0,
+    OH_STATE_RECORDING = 1,
+    OH_STATE_OFF = 2,   // Switched off for good: `off_reason` says why.
+    OH_STATE_ENDED = 3, // The process ended in a way that let the library write so.
+};
+
+// Why nothing is recorded (any more). The texts stand in offreasons.def.
+enum oh_format_off_reason {
+#define OH_OFF_REASON(id, text) OH_OFF_##id,
+#include "offheap/offreasons.def"
+#undef OH_OFF_REASON
+    OH_OFF_REASON_COUNT
+};
+
+enum oh_format_counter {
+#define OH_COUNTER(id, text) OH_COUNTER_##id,
+#include "offheap/counters.def"
+#undef OH_COUNTER
+    OH_COUNTER_COUNT
+};
+
+enum oh_format_mode { OH_MODE_SAMPLED = 1, OH_MODE_EXACT = 2 };
+
+enum oh_format_section_id {
+    OH_SECTION_NONE = 0,
+    OH_SECTION_STRINGS = 1, // Bytes, referred to by (offset in the section, length).
+    OH_SECTION_MODULES = 2, // struct oh_format_module[].
+    OH_SECTION_INDEX = 3,   // uint64_t[]: a hash table of stacks, OH_INDEX_* below.
+    OH_SECTION_STACKS = 4,  // struct oh_format_stack records with their frames.
+    OH_SECTION_LIVE = 5,    // uint64_t address[slots], then struct oh_format_block[slots].
+    OH_SECTION_ID_COUNT
+};
+
+enum oh_format_section_state {
+    OH_SECTION_UNRESERVED = 0,
+    OH_SECTION_READY = 1,
+    OH_SECTION_FAILED = 2, // Its space could not be had; it stays unused.
+};
+
+struct oh_format_section {
+    uint32_t id;
+    uint32_t level;
+    uint64_t offset; // In the file, a multiple of 4096.
+    uint64_t bytes;  // A multiple of 4096.
+    uint64_t state;  // enum oh_format_section_state, stored with release.
+    uint64_t cursor; // Bytes handed out (STRINGS, STACKS), entries claimed (MODULES), else 0.
+                     // May run past the end of the section: what is past it was refused.
+};
+
+struct oh_format_text {
+    uint32_t offset; // In section STRINGS.
+    uint32_t length; // Bytes; 0: absent. No terminating NUL is counted, one stands there.
+};
+
+struct oh_format_header {
+    char magic[8]; // OH_FORMAT_MAGIC; written last, so that a file without it was never begun.
+    uint32_t endian_tag;
+    uint16_t major;
+    uint16_t minor;
+    uint32_t header_bytes;
+    uint32_t section_count;
+    uint64_t max_bytes; // OFFHEAP_MAX_BYTES: the file never grows past it.
+    char writer[32];    // "offheap 0.1.0", NUL-padded.
+
+    uint32_t pid;
+    uint32_t ppid;
+    uint64_t start_ticks;       // Field 22 of /proc/PID/stat: tells a reused pid.
+    uint64_t start_realtime_ns; // CLOCK_REALTIME when the recording began.
+    uint64_t start_monotonic_ns;
+    uint64_t run_token; // OFFHEAP_RUN_TOKEN of `offheap run`, or 0.
+
+    uint32_t mode;         // enum oh_format_mode.
+    uint32_t weight_shift; // Objects are counted in units of 2^-weight_shift.
+    uint64_t sample_bytes; // Mean of the sampling intervals; 1 in exact mode.
+    uint32_t max_depth;
+    uint32_t flags; // enum oh_format_flag.
+
+    uint32_t state;      // enum oh_format_state.
+    uint32_t off_reason; // enum oh_format_off_reason.
+    uint64_t off_errno;  // The system's reason, when there is one.
+    uint64_t end_realtime_ns;
+    uint64_t epoch; // Current module epoch, see struct oh_format_module.
+
+    struct oh_format_text exe;     // Path of the executable.
+    struct oh_format_text args;    // The command line, words separated by NUL.
+    struct oh_format_text profile; // OFFHEAP_PROFILE with %p replaced, when given.
+    struct oh_format_text reserved_text;
+    struct oh_format_text notes[OH_FORMAT_NOTES]; // What the user should know, one sentence each.
+
+    uint64_t counters[OH_FORMAT_COUNTERS];
+    struct oh_format_section sections[OH_FORMAT_SECTIONS];
+    uint8_t reserved[OH_FORMAT_HEADER_BYTES - 2496];
+};
+
+enum oh_format_flag {
+    OH_FLAG_PHASE_KNOWN = 1 << 0,   // The begin of main (Go's or C's) is seen: see oh_stack_phase.
+    OH_FLAG_NO_FALLOCATE = 1 << 1,  // The file system cannot reserve: tables do not grow.
+    OH_FLAG_GO_MAIN = 1 << 2,       // The executable is a Go program.
+    OH_FLAG_EXIT_PATCHED = 1 << 3,  // Go's exit passes through the library.
+};
+
+enum oh_format_module_state {
+    OH_MODULE_FREE = 0,
+    OH_MODULE_CLAIMED = 1, // Being written; a reader skips it.
+    OH_MODULE_READY = 2,
+};
+
+enum oh_format_module_flag {
+    OH_MODULE_MAIN = 1 << 0,
+    OH_MODULE_GO = 1 << 1,
+    OH_MODULE_SELF = 1 << 2, // liboffheap.so.
+    OH_MODULE_VDSO = 1 << 3,
+    OH_MODULE_LOADER = 1 << 4, // The dynamic loader.
+};
+
+enum oh_format_id_kind { OH_ID_NONE = 0, OH_ID_GNU = 1, OH_ID_GO = 2 };
+
+// A loaded file. A stack of epoch e meets the modules with first_epoch <= e <= last_epoch; at most
+// one of them holds a given address. The epoch rises when a module comes to lie where another,
+// different one lay before: only then does an address change its meaning.
+struct oh_format_module {
+    uint64_t state;
+    uint64_t first_epoch;
+    uint64_t last_epoch; // UINT64_MAX while nothing has taken its place.
+    uint64_t base;       // Load bias: run-time address minus the address in the file.
+    uint64_t start;      // The whole mapping, [start, end).
+    uint64_t end;
+    uint64_t text_start; // Its first executable segment, page-aligned as in /proc/PID/maps.
+    uint64_t text_end;
+    uint64_t text_offset; // File offset of text_start.
+    uint64_t file_bytes;  // Size, modification time, inode and device of the file when loaded;
+    uint64_t file_mtime_ns; // all 0 when the file could not be looked at.
+    uint64_t file_inode;
+    uint64_t file_device;
+    struct oh_format_text path;
+    uint32_t flags;        // enum oh_format_module_flag.
+    uint16_t build_id_kind; // enum oh_format_id_kind.
+    uint16_t build_id_bytes;
+    uint8_t build_id[OH_FORMAT_BUILD_ID_BYTES]; // A longer Go build id: its last 64 bytes.
+
+    uint64_t go_text; // Go's own code, [go_text, go_text_end), 0 when the module has none.
+    uint64_t go_text_end;
+    uint64_t go_pclntab; // Run-time address of the pcHeader.
+    uint64_t go_gofunc;  // Run-time address of moduledata.gofunc.
+    uint64_t go_moduledata;
+    uint8_t reserved[32];
+};
+
+// What was known of the moment of an allocation.
+enum oh_stack_phase {
+    OH_PHASE_UNKNOWN = 0, // The begin of main cannot be seen in this process.
+    OH_PHASE_BEFORE_MAIN = 1,
+    OH_PHASE_MAIN = 2,
+};
+
+enum oh_stack_kind { OH_KIND_MALLOC = 1 };
+
+enum oh_stack_end {
+    OH_STACK_END_CLEAN = 0,
+    OH_STACK_END_DEPTH = 1,  // Cut at max_depth.
+    OH_STACK_END_BROKEN = 2, // Cut where no unwind information or no readable memory was found.
+};
+
+// An interned call stack with its counters. Immutable once the index refers to it, but for the
+// counters. Objects are in units of 2^-weight_shift, bytes in bytes. A live block counts
+// alloc minus free; the two halves of an event are stored one after the other, so a process that
+// was killed between them is short by that one event. The three estimates' sums hold Horvitz-
+// Thompson variances (SAMPLING.md); they are IEEE doubles in a 64-bit word, 0 in exact mode.
+struct oh_format_stack {
+    uint64_t hash; // oh_hash_stack() over epoch, kind, phase, end, depth and frames.
+    uint64_t epoch;
+    uint32_t depth;
+    uint8_t kind;  // enum oh_stack_kind.
+    uint8_t phase; // enum oh_stack_phase.
+    uint8_t end;   // enum oh_stack_end.
+    uint8_t reserved0;
+    uint64_t first_ns; // Since start_monotonic_ns.
+    uint64_t reserved1[4];
+
+    uint64_t alloc_objects;
+    uint64_t alloc_bytes;
+    uint64_t free_objects;
+    uint64_t free_bytes;
+    uint64_t samples; // Recorded allocations, unweighted.
+    uint64_t alloc_objects_variance;
+    uint64_t alloc_bytes_variance;
+    uint64_t reserved2;
+    // uint64_t pc[depth] follows: return addresses, leaf first. A frame that was interrupted by a
+    // signal has its pc plus one, so that pc - 1 always lies in the instruction that was running.
+};
+
+// An index word: the upper half is the upper half of the stack's hash, the lower half its place
+// in the file in units of OH_FORMAT_STACK_ALIGN bytes. 0: empty. Stored with release.
+enum { OH_INDEX_REF_BITS = 32 };
+
+// A live block's address word: 0 empty, 1 being written (left so for ever by a killed writer:
+// a reader skips it), else the address.
+enum { OH_LIVE_EMPTY = 0, OH_LIVE_BUSY = 1 };
+
+struct oh_format_block {
+    uint64_t size;   // As requested, in bytes.
+    uint64_t weight; // Objects that it stands for, in units of 2^-weight_shift.
+    uint32_t stack;  // As in an index word.
+    uint32_t time_s; // Seconds since start_monotonic_ns.
+};
+
+_Static_assert(sizeof(struct oh_format_section) == 40, "section");
+_Static_assert(offsetof(struct oh_format_section, level) == 4, "section");
+_Static_assert(offsetof(struct oh_format_section, offset) == 8, "section");
+_Static_assert(offsetof(struct oh_format_section, bytes) == 16, "section");
+_Static_assert(offsetof(struct oh_format_section, state) == 24, "section");
+_Static_assert(offsetof(struct oh_format_section, cursor) == 32, "section");
+_Static_assert(sizeof(struct oh_format_text) == 8, "text");
+_Static_assert(sizeof(struct oh_format_header) == OH_FORMAT_HEADER_BYTES, "header");
+_Static_assert(offsetof(struct oh_format_header, endian_tag) == 8, "header");
+_Static_assert(offsetof(struct oh_format_header, major) == 12, "header");
+_Static_assert(offsetof(struct oh_format_header, minor) == 14, "header");
+_Static_assert(offsetof(struct oh_format_header, header_bytes) == 16, "header");
+_Static_assert(offsetof(struct oh_format_header, section_count) == 20, "header");
+_Static_assert(offsetof(struct oh_format_header, max_bytes) == 24, "header");
+_Static_assert(offsetof(struct oh_format_header, writer) == 32, "header");
+_Static_assert(offsetof(struct oh_format_header, pid) == 64, "header");
+_Static_assert(offsetof(struct oh_format_header, start_ticks) == 72, "header");
+_Static_assert(offsetof(struct oh_format_header, run_token) == 96, "header");
+_Static_assert(offsetof(struct oh_format_header, mode) == 104, "header");
+_Static_assert(offsetof(struct oh_format_header, weight_shift) == 108, "header");
+_Static_assert(offsetof(struct oh_format_header, sample_bytes) == 112, "header");
+_Static_assert(offsetof(struct oh_format_header, max_depth) == 120, "header");
+_Static_assert(offsetof(struct oh_format_header, flags) == 124, "header");
+_Static_assert(offsetof(struct oh_format_header, state) == 128, "header");
+_Static_assert(offsetof(struct oh_format_header, off_errno) == 136, "header");
+_Static_assert(offsetof(struct oh_format_header, end_realtime_ns) == 144, "header");
+_Static_assert(offsetof(struct oh_format_header, epoch) == 152, "header");
+_Static_assert(offsetof(struct oh_format_header, exe) == 160, "header");
+_Static_assert(offsetof(struct oh_format_header, args) == 168, "header");
+_Static_assert(offsetof(struct oh_format_header, profile) == 176, "header");
+_Static_assert(offsetof(struct oh_format_header, notes) == 192, "header");
+_Static_assert(offsetof(struct oh_format_header, counters) == 320, "header");
+_Static_assert(offsetof(struct oh_format_header, sections) == 576, "header");
+_Static_assert(sizeof(struct oh_format_module) == OH_FORMAT_MODULE_BYTES, "module");
+_Static_assert(offsetof(struct oh_format_module, base) == 24, "module");
+_Static_assert(offsetof(struct oh_format_module, text_start) == 48, "module");
+_Static_assert(offsetof(struct oh_format_module, text_offset) == 64, "module");
+_Static_assert(offsetof(struct oh_format_module, path) == 104, "module");
+_Static_assert(offsetof(struct oh_format_module, flags) == 112, "module");
+_Static_assert(offsetof(struct oh_format_module, build_id) == 120, "module");
+_Static_assert(offsetof(struct oh_format_module, go_text) == 184, "module");
+_Static_assert(offsetof(struct oh_format_module, go_moduledata) == 216, "module");
+_Static_assert(sizeof(struct oh_format_stack) == OH_FORMAT_STACK_BYTES, "stack");
+_Static_assert(offsetof(struct oh_format_stack, depth) == 16, "stack");
+_Static_assert(offsetof(struct oh_format_stack, kind) == 20, "stack");
+_Static_assert(offsetof(struct oh_format_stack, first_ns) == 24, "stack");
+_Static_assert(offsetof(struct oh_format_stack, alloc_objects) == 64, "stack");
+_Static_assert(offsetof(struct oh_format_stack, free_bytes) == 88, "stack");
+_Static_assert(offsetof(struct oh_format_stack, samples) == 96, "stack");
+_Static_assert(offsetof(struct oh_format_stack, alloc_bytes_variance) == 112, "stack");
+_Static_assert(sizeof(struct oh_format_block) == 24, "block");
+_Static_assert(offsetof(struct oh_format_block, weight) == 8, "block");
+_Static_assert(offsetof(struct oh_format_block, stack) == 16, "block");
+_Static_assert(offsetof(struct oh_format_block, time_s) == 20, "block");
+_Static_assert((int)OH_COUNTER_COUNT <= OH_FORMAT_COUNTERS, "counters");
+
+#endif

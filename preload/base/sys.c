@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/syscall_x86_64.h"
+
+enum { SIGNAL_SET_BYTES = 8 };
+
+static long call1(long number, long a)
+{
+    return oh_syscall6(number, a, 0, 0, 0, 0, 0);
+}
+
+static long call2(long number, long a, long b)
+{
+    return oh_syscall6(number, a, b, 0, 0, 0, 0);
+}
+
+static long call3(long number, long a, long b, long c)
+{
+    return oh_syscall6(number, a, b, c, 0, 0, 0);
+}
+
+static long call4(long number, long a, long b, long c, long d)
+{
+    return oh_syscall6(number, a, b, c, d, 0, 0);
+}
+
+long oh_sys_mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
+{
+    return oh_syscall6(SYS_mmap, (long)addr, (long)length, prot, flags, fd, offset);
+}
+
+long oh_sys_munmap(void *addr, size_t length)
+{
+    return call2(SYS_munmap, (long)addr, (long)length);
+}
+
+long oh_sys_madvise(void *addr, size_t length, int advice)
+{
+    return call3(SYS_madvise, (long)addr, (long)length, advice);
+}
+
+long oh_sys_open(const char *path, int flags, mode_t mode)
+{
+    return call4(SYS_openat, AT_FDCWD, (long)path, flags | O_CLOEXEC, (long)mode);
+}
+
+long oh_sys_close(int fd)
+{
+    return call1(SYS_close, fd);
+}
+
+long oh_sys_pread(int fd, void *buf, size_t size, off_t offset)
+{
+    return call4(SYS_pread64, fd, (long)buf, (long)size, offset);
+}
+
+long oh_sys_pwrite(int fd, const void *buf, size_t size, off_t offset)
+{
+    return call4(SYS_pwrite64, fd, (long)buf, (long)size, offset);
+}
+
+long oh_sys_fstat(int fd, struct stat *st)
+{
+    return call4(SYS_newfstatat, fd, (long)"", (long)st, AT_EMPTY_PATH);
+}
+
+long oh_sys_stat(const char *path, struct stat *st)
+{
+    return call4(SYS_newfstatat, AT_FDCWD, (long)path, (long)st, 0);
+}
+
+long oh_sys_statfs_type(const char *path)
+{
+    struct statfs fs;
+    long rc = call2(SYS_statfs, (long)path, (long)&fs);
+    return rc < 0 ? rc : (long)fs.f_type;
+}
+
+long oh_sys_access_write(const char *path)
+{
+    return call3(SYS_faccessat, AT_FDCWD, (long)path, W_OK | X_OK);
+}
+
+long oh_sys_fallocate(int fd, off_t offset, off_t length)
+{
+    long rc;
+    do {
+        rc = call4(SYS_fallocate, fd, 0, offset, length);
+    } while (rc == -EINTR);
+    return rc;
+}
+
+long oh_sys_ftruncate(int fd, off_t length)
+{
+    return call2(SYS_ftruncate, fd, length);
+}
+
+long oh_sys_rename(const char *from, const char *to)
+{
+    return call4(SYS_renameat, AT_FDCWD, (long)from, AT_FDCWD, (long)to);
+}
+
+long oh_sys_link(const char *from, const char *to)
+{
+    return oh_syscall6(SYS_linkat, AT_FDCWD, (long)from, AT_FDCWD, (long)to, 0, 0);
+}
+
+long oh_sys_unlink(const char *path)
+{
+    return call3(SYS_unlinkat, AT_FDCWD, (long)path, 0);
+}
+
+long oh_sys_readlink(const char *path, char *buf, size_t size)
+{
+    return call4(SYS_readlinkat, AT_FDCWD, (long)path, (long)buf, (long)size);
+}
+
+long oh_sys_read_full(int fd, void *buf, size_t size, off_t offset)
+{
+    size_t done = 0;
+    while (done < size) {
+        long n = oh_sys_pread(fd, (char *)buf + done, size - done, offset + (off_t)done);
+        if (n == -EINTR)
+            continue;
+        if (n < 0)
+            return n;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    return (long)done;
+}
+
+long oh_sys_write_full(int fd, const void *buf, size_t size)
+{
+    size_t done = 0;
+    while (done < size) {
+        long n = call3(SYS_write, fd, (long)((const char *)buf + done), (long)(size - done));
+        if (n == -EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? n : -EIO;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+long oh_sys_getpid(void)
+{
+    return call1(SYS_getpid, 0);
+}
+
+long oh_sys_getppid(void)
+{
+    return call1(SYS_getppid, 0);
+}
+
+long oh_sys_gettid(void)
+{
+    return call1(SYS_gettid, 0);
+}
+
+uint64_t oh_sys_clock_ns(clockid_t clock)
+{
+    struct timespec ts = {0, 0};
+    (void)call2(SYS_clock_gettime, clock, (long)&ts);
+    return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
+}
+
+long oh_sys_nanosleep_ns(uint64_t ns)
+{
+    struct timespec ts = {(time_t)(ns / UINT64_C(1000000000)), (long)(ns % UINT64_C(1000000000))};
+    return call2(SYS_nanosleep, (long)&ts, 0);
+}
+
+long oh_sys_getrandom(void *buf, size_t size)
+{
+    enum { NONBLOCK = 1 };
+    return call3(SYS_getrandom, (long)buf, (long)size, NONBLOCK);
+}
+
+long oh_sys_block_signals(void)
+{
+    uint64_t all = UINT64_MAX;
+    enum { HOW_BLOCK = 0 };
+    return call4(SYS_rt_sigprocmask, HOW_BLOCK, (long)&all, 0, SIGNAL_SET_BYTES);
+}
+
+_Noreturn void oh_sys_exit_group(int code)
+{
+    for (;;)
+        (void)call1(SYS_exit_group, code);
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Raw system calls for code that runs inside the host process. Nothing here goes through libc:
+// no errno, no cancellation point, no interposed symbol (our own hooks least of all), no lock.
+//
+// Every function returns the kernel's value, or a negative error number. EINTR is left to the
+// caller except where the comment says otherwise. Callable from any thread at any time, signal
+// handlers and half-initialised processes included.
+
+#ifndef OH_BASE_SYS_H
+#define OH_BASE_SYS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <time.h>
+
+// Returns the mapped address as a long, or a negative error number; oh_sys_failed() tells.
+long oh_sys_mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset);
+long oh_sys_munmap(void *addr, size_t length);
+long oh_sys_madvise(void *addr, size_t length, int advice);
+
+// Opens relative to the working directory; O_CLOEXEC is always added.
+long oh_sys_open(const char *path, int flags, mode_t mode);
+long oh_sys_close(int fd);
+long oh_sys_pread(int fd, void *buf, size_t size, off_t offset);
+long oh_sys_pwrite(int fd, const void *buf, size_t size, off_t offset);
+long oh_sys_fstat(int fd, struct stat *st);
+long oh_sys_stat(const char *path, struct stat *st);
+long oh_sys_statfs_type(const char *path); // The file system's magic number, or negative.
+long oh_sys_access_write(const char *path);
+long oh_sys_fallocate(int fd, off_t offset, off_t length); // Retries on EINTR; extends the file.
+long oh_sys_ftruncate(int fd, off_t length);
+long oh_sys_rename(const char *from, const char *to);
+long oh_sys_link(const char *from, const char *to);
+long oh_sys_unlink(const char *path);
+long oh_sys_readlink(const char *path, char *buf, size_t size);
+
+// Reads until size bytes or the end of the file; the number of bytes, or a negative error.
+long oh_sys_read_full(int fd, void *buf, size_t size, off_t offset);
+// Writes all of buf at the file's position: 0, or a negative error (-EIO when nothing moves).
+long oh_sys_write_full(int fd, const void *buf, size_t size);
+
+long oh_sys_getpid(void);
+long oh_sys_getppid(void);
+long oh_sys_gettid(void);
+uint64_t oh_sys_clock_ns(clockid_t clock);
+long oh_sys_nanosleep_ns(uint64_t ns);
+long oh_sys_getrandom(void *buf, size_t size);
+// Blocks every signal that can be blocked, for the calling thread.
+long oh_sys_block_signals(void);
+_Noreturn void oh_sys_exit_group(int code);
+
+static inline int oh_sys_failed(long result)
+{
+    return (unsigned long)result >= (unsigned long)-4095L;
+}
+
+#endif
