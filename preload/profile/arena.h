@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A bump allocator over memory that it maps itself, with a hard bound: the only memory that the
+// host-safe writer (preload/profile/) uses. Blocks are zeroed, cannot be freed one by one, and all
+// go away together in oh_arena_fini(). Nothing here calls the host's allocator.
+//
+// An arena belongs to one thread at a time. A zeroed struct is an arena of bound 0: every request
+// fails, and fini is allowed.
+
+#ifndef OH_PROFILE_ARENA_H
+#define OH_PROFILE_ARENA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct oh_arena_chunk;
+
+struct oh_arena {
+    struct oh_arena_chunk *chunks; // Newest first.
+    uint8_t *next;                 // The free part of the newest chunk.
+    uint8_t *end;
+    size_t mapped_bytes;
+    size_t max_bytes;
+};
+
+// Maps nothing yet. max_bytes bounds what is mapped, the arena's own headers included.
+int oh_arena_init(struct oh_arena *arena, size_t max_bytes);
+
+// Zeroed memory that lives until oh_arena_fini(), or NULL when the bound is reached or the kernel
+// has no memory. align is a power of two, at most 4096. A size of 0 gives a valid unique address.
+void *oh_arena_alloc(struct oh_arena *arena, size_t size, size_t align);
+
+// The same for an array; NULL also when count * size overflows.
+void *oh_arena_array(struct oh_arena *arena, size_t count, size_t size, size_t align);
+
+// Unmaps everything. The arena is then as a zeroed one.
+void oh_arena_fini(struct oh_arena *arena);
+
+#endif
