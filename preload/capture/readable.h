@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reading words of the host's memory that may not be mapped. The unwinder follows pointers that
+// a smashed frame can have made up; no read of it may fault.
+//
+// Two kinds of memory, two ways to remember what was found readable:
+// - a thread's own stack: one contiguous range per thread, grown page by page from the stack
+//   pointer. Nobody unmaps the stack a thread runs on, so the range stays true while the stack
+//   pointer stays inside; it starts anew when the stack pointer turns up elsewhere.
+// - memory that the Go runtime never unmaps (goroutine stacks, g structures): one table of page
+//   numbers for the process.
+// A page is tested by one system call that reads it for us (a signal mask operation with an
+// operation code that does not exist: EFAULT when the page cannot be read, EINVAL otherwise).
+//
+// Any thread, signal handlers included; no locks, no errno. The table of pages is shared:
+//   states       a slot holds 0 or one page number that was readable when it was written
+//   writers      any thread, one relaxed store; readers any thread, one relaxed load
+//   publication  none needed: the word is the whole message
+//   progress     one probe; a collision replaces the older page
+//   dead writer  leaves the old or the new page number, both true
+
+#ifndef OH_CAPTURE_READABLE_H
+#define OH_CAPTURE_READABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Begins a walk of the calling thread's stack at stack pointer sp, which must be readable
+// (the thread runs on it).
+void oh_readable_begin(uint64_t sp);
+
+// Reads the 8-byte word at address, which need not be aligned. False, and *value untouched, when
+// it cannot be read. For addresses on or near the stack given to oh_readable_begin.
+bool oh_readable_word(uint64_t address, uint64_t *value);
+
+// The same for memory of the Go runtime: goroutine stacks and g structures.
+bool oh_readable_go_word(uint64_t address, uint64_t *value);
+
+// Whether [address, address + size) can be read now. Tests every page, remembers nothing.
+bool oh_readable_range(uint64_t address, uint64_t size);
+
+#endif
