@@ -73,7 +73,7 @@ enum oh_format_mode { OH_MODE_SAMPLED = 1, OH_MODE_EXACT = 2 };
 
 enum oh_format_section_id {
     OH_SECTION_NONE = 0,
-    OH_SECTION_STRINGS = 1, // Bytes, referred to by (offset in the section, length).
+    OH_SECTION_STRINGS = 1, // Bytes, referred to by struct oh_format_text.
     OH_SECTION_MODULES = 2, // struct oh_format_module[].
     OH_SECTION_INDEX = 3,   // uint64_t[]: a hash table of stacks, OH_INDEX_* below.
     OH_SECTION_STACKS = 4,  // struct oh_format_stack records with their frames.
@@ -98,7 +98,7 @@ struct oh_format_section {
 };
 
 struct oh_format_text {
-    uint32_t offset; // In section STRINGS.
+    uint32_t offset; // In the file, inside a section STRINGS.
     uint32_t length; // Bytes; 0: absent. No terminating NUL is counted, one stands there.
 };
 

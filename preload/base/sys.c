@@ -57,6 +57,11 @@ long oh_sys_close(int fd)
     return call1(SYS_close, fd);
 }
 
+long oh_sys_dup_above(int fd, int lowest)
+{
+    return call3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, lowest);
+}
+
 long oh_sys_pread(int fd, void *buf, size_t size, off_t offset)
 {
     return call4(SYS_pread64, fd, (long)buf, (long)size, offset);

@@ -24,6 +24,7 @@ long oh_sys_madvise(void *addr, size_t length, int advice);
 // Opens relative to the working directory; O_CLOEXEC is always added.
 long oh_sys_open(const char *path, int flags, mode_t mode);
 long oh_sys_close(int fd);
+long oh_sys_dup_above(int fd, int lowest); // The duplicate is close-on-exec.
 long oh_sys_pread(int fd, void *buf, size_t size, off_t offset);
 long oh_sys_pwrite(int fd, const void *buf, size_t size, off_t offset);
 long oh_sys_fstat(int fd, struct stat *st);

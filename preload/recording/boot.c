@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "recording/boot.h"
+
+#include <errno.h>
+
+#include "base/atomic.h"
+
+enum { MIN_ALIGN = 16 };
+
+// Before each block stands its size, in the MIN_ALIGN bytes below it.
+static _Alignas(MIN_ALIGN) uint8_t arena[OH_BOOT_BYTES];
+static uint64_t used;
+
+const void *oh_boot_start(void)
+{
+    return arena;
+}
+
+bool oh_boot_owns(const void *block)
+{
+    return (uintptr_t)block - (uintptr_t)arena < OH_BOOT_BYTES;
+}
+
+size_t oh_boot_size(const void *block)
+{
+    return *(const size_t *)((const uint8_t *)block - MIN_ALIGN);
+}
+
+void *oh_boot_alloc(size_t align, size_t size)
+{
+    if (align < MIN_ALIGN)
+        align = MIN_ALIGN;
+    if (size <= OH_BOOT_BYTES && align <= OH_BOOT_BYTES) {
+        size_t bytes = (size + MIN_ALIGN + align + MIN_ALIGN - 1) & ~(size_t)(MIN_ALIGN - 1);
+        uint64_t at = oh_load_relaxed(&used) > OH_BOOT_BYTES ? OH_BOOT_BYTES
+                                                             : oh_add_relaxed(&used, bytes);
+        if (at + bytes <= OH_BOOT_BYTES) {
+            uintptr_t block = ((uintptr_t)arena + at + MIN_ALIGN + align - 1) & ~(align - 1);
+            *(size_t *)(block - MIN_ALIGN) = size;
+            return (void *)block;
+        }
+    }
+    errno = ENOMEM;
+    return NULL;
+}

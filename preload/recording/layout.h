@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where the sections of a recording lie: a pure function of the mode and the bound. The levels of
+// all tables are interleaved, smallest first, so that the file's length follows what is in use.
+
+#ifndef OH_RECORDING_LAYOUT_H
+#define OH_RECORDING_LAYOUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "offheap/format.h"
+
+// Fills header->sections and section_count so that the last byte lies below max_bytes; returns the
+// end of the last section. Needs max_bytes >= 2 MiB (the configuration's lower bound).
+uint64_t oh_layout_plan(struct oh_format_header *header, bool exact, uint64_t max_bytes);
+
+// Slots of a section LIVE of so many bytes, a power of two.
+uint64_t oh_layout_live_slots(uint64_t bytes);
+
+#endif

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The functions that our hooks stand before: the next ones in the loader's order (libc's, or those
+// of an allocator that was preloaded after us). All are resolved together, once. Until then the
+// table holds functions that serve from the boot arena, so a hook can always call through it.
+//
+// oh_real_resolve may be called from any thread; one does the work, others meanwhile are served
+// from the boot arena. A function that the system does not have stays NULL (cfree, free_sized).
+
+#ifndef OH_RECORDING_REAL_H
+#define OH_RECORDING_REAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/attr.h"
+
+typedef int oh_main_fn(int argc, char **argv, char **envp);
+
+struct oh_real {
+    void *(*malloc)(size_t size);
+    void *(*calloc)(size_t count, size_t size);
+    void *(*realloc)(void *block, size_t size);
+    void *(*reallocarray)(void *block, size_t count, size_t size);
+    void (*free)(void *block);
+    void (*cfree)(void *block);
+    void (*free_sized)(void *block, size_t size);
+    void (*free_aligned_sized)(void *block, size_t align, size_t size);
+    int (*posix_memalign)(void **out, size_t align, size_t size);
+    void *(*aligned_alloc)(size_t align, size_t size);
+    void *(*memalign)(size_t align, size_t size);
+    void *(*valloc)(size_t size);
+    void *(*pvalloc)(size_t size);
+    size_t (*malloc_usable_size)(void *block);
+    int (*dlclose)(void *handle);
+    int (*__libc_start_main)(oh_main_fn *main, int argc, char **argv, void (*init)(void),
+                             void (*fini)(void), void (*rtld_fini)(void), void *stack_end);
+};
+
+// Defined in real.c; an extern because the hooks' tail calls go straight through it.
+extern struct oh_real oh_real OH_HIDDEN;
+
+// True once the table holds the real functions.
+bool oh_real_resolve(void);
+
+#endif

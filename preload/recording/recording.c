@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "recording/recording.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "base/atomic.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "recording/layout.h"
+#include "recording/place.h"
+
+enum {
+    NAME_TRIES = 16,
+    HIGH_FD = 900, // Out of the way of programs that close or reuse low descriptors.
+    STAT_BYTES = 1024,
+    ARGS_BYTES = 4096,
+};
+
+static const uint64_t ns_per_ms = UINT64_C(1000000);
+
+// The process-wide state of this module; written by oh_recording_create only.
+static struct {
+    struct oh_format_header *header;
+    uint8_t *base;
+    uint64_t mapped_bytes;
+    int fd; // Kept for later reservations, never trusted: see file_is_ours.
+    uint64_t device, inode;
+    char path[OH_PLACE_PATH_BYTES];
+} recording = {.fd = -1};
+
+struct oh_format_header *oh_recording_header(void)
+{
+    return recording.header;
+}
+
+const char *oh_recording_path(void)
+{
+    return recording.path;
+}
+
+void *oh_recording_at(uint64_t offset)
+{
+    return recording.base + offset;
+}
+
+const void *oh_recording_base(size_t *size)
+{
+    uint64_t end = OH_FORMAT_HEADER_BYTES;
+    const struct oh_format_header *header = recording.header;
+    if (header == NULL)
+        return NULL;
+    for (uint32_t i = 0; i < header->section_count; i++) {
+        const struct oh_format_section *section = &header->sections[i];
+        if (oh_recording_ready(section) && section->offset + section->bytes > end)
+            end = section->offset + section->bytes;
+    }
+    *size = end;
+    return recording.base;
+}
+
+struct oh_format_section *oh_recording_section(enum oh_format_section_id id, uint32_t level)
+{
+    struct oh_format_header *header = recording.header;
+    for (uint32_t i = 0; i < header->section_count; i++) {
+        struct oh_format_section *section = &header->sections[i];
+        if (section->id == (uint32_t)id && section->level == level)
+            return section;
+    }
+    return NULL;
+}
+
+bool oh_recording_ready(const struct oh_format_section *section)
+{
+    return oh_load_acquire(&section->state) == OH_SECTION_READY;
+}
+
+// A descriptor number says nothing in a host that closes and reopens what it likes: only the file
+// behind it counts.
+static bool file_is_ours(int fd)
+{
+    struct stat st;
+    return fd >= 0 && oh_sys_fstat(fd, &st) == 0 && st.st_dev == recording.device &&
+           st.st_ino == recording.inode;
+}
+
+static long reserve_range(const struct oh_format_section *section)
+{
+    if (file_is_ours(recording.fd))
+        return oh_sys_fallocate(recording.fd, (off_t)section->offset, (off_t)section->bytes);
+    long fd = oh_sys_open(recording.path, O_RDWR | O_NOFOLLOW, 0);
+    if (fd < 0)
+        return fd;
+    long rc = -ESTALE;
+    if (file_is_ours((int)fd))
+        rc = oh_sys_fallocate((int)fd, (off_t)section->offset, (off_t)section->bytes);
+    (void)oh_sys_close((int)fd);
+    return rc;
+}
+
+int oh_recording_reserve(struct oh_format_section *section)
+{
+    uint64_t state = oh_load_acquire(&section->state);
+    if (state == OH_SECTION_READY)
+        return 0;
+    if (state == OH_SECTION_FAILED)
+        return -ENOSPC;
+    if ((recording.header->flags & OH_FLAG_NO_FALLOCATE) != 0 || reserve_range(section) < 0) {
+        (void)oh_cas_acq_rel(&section->state, &state, OH_SECTION_FAILED);
+        return oh_recording_ready(section) ? 0 : -ENOSPC;
+    }
+    oh_store_release(&section->state, OH_SECTION_READY);
+    return 0;
+}
+
+uint64_t oh_recording_take(struct oh_format_section *section, uint64_t bytes)
+{
+    if (!oh_recording_ready(section) || oh_load_relaxed(&section->cursor) >= section->bytes)
+        return 0;
+    uint64_t at = oh_add_relaxed(&section->cursor, bytes);
+    return at <= section->bytes && bytes <= section->bytes - at ? section->offset + at : 0;
+}
+
+struct oh_format_text oh_recording_add_text(const char *bytes, size_t length)
+{
+    const struct oh_format_text none = {0, 0};
+    for (uint32_t level = 0;; level++) {
+        struct oh_format_section *section = oh_recording_section(OH_SECTION_STRINGS, level);
+        if (section == NULL || oh_recording_reserve(section) < 0)
+            break;
+        uint64_t at = oh_recording_take(section, length + 1);
+        if (at == 0)
+            continue;
+        char *to = oh_recording_at(at);
+        memcpy(to, bytes, length);
+        to[length] = '\0';
+        return (struct oh_format_text){(uint32_t)at, (uint32_t)length};
+    }
+    oh_recording_count(OH_COUNTER_strings_full);
+    return none;
+}
+
+void oh_recording_add_note(const char *note)
+{
+    struct oh_format_header *header = recording.header;
+    for (int i = 0; i < OH_FORMAT_NOTES; i++) {
+        if (header->notes[i].length == 0) {
+            header->notes[i] = oh_recording_add_text(note, strlen(note));
+            return;
+        }
+    }
+}
+
+void oh_recording_count(enum oh_format_counter counter)
+{
+    if (recording.header != NULL)
+        (void)oh_add_relaxed(&recording.header->counters[counter], 1);
+}
+
+uint64_t oh_recording_now_ns(void)
+{
+    struct timespec ts;
+    // libc's, not a raw system call: it reads the clock from the vDSO without entering the kernel.
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+    uint64_t now = (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
+    return now > recording.header->start_monotonic_ns ? now - recording.header->start_monotonic_ns
+                                                      : 0;
+}
+
+void oh_recording_set_state(enum oh_format_state state, enum oh_format_off_reason reason)
+{
+    if (recording.header == NULL)
+        return;
+    recording.header->end_realtime_ns = oh_sys_clock_ns(CLOCK_REALTIME);
+    oh_store32_relaxed(&recording.header->off_reason, (uint32_t)reason);
+    oh_store32_release(&recording.header->state, (uint32_t)state);
+}
+
+// Field 22 of /proc/self/stat, which follows the command's name in parentheses.
+static uint64_t read_start_ticks(void)
+{
+    enum { FIELDS_AFTER_NAME = 20 };
+    char stat[STAT_BYTES + 1];
+    uint64_t ticks = 0;
+    long fd = oh_sys_open("/proc/self/stat", O_RDONLY, 0);
+    if (fd < 0)
+        return 0;
+    long length = oh_sys_read_full((int)fd, stat, STAT_BYTES, 0);
+    (void)oh_sys_close((int)fd);
+    stat[length > 0 ? length : 0] = '\0';
+    char *field = strrchr(stat, ')');
+    for (int i = 0; i < FIELDS_AFTER_NAME && field != NULL; i++)
+        field = strchr(field + 1, ' ');
+    for (field = field != NULL ? field + 1 : stat; *field >= '0' && *field <= '9'; field++)
+        ticks = ticks * 10 + (uint64_t)(*field - '0');
+    return ticks;
+}
+
+// Makes an empty file of our own under a name that no other has: its descriptor, or an error.
+static long create_file(const char *dir, const char *exe, uint64_t pid, uint64_t start_ms)
+{
+    long fd = -EEXIST;
+    for (uint64_t attempt = 0; attempt < NAME_TRIES && fd == -EEXIST; attempt++) {
+        if (oh_place_path(recording.path, dir, exe, pid, start_ms + attempt) < 0)
+            return -ENAMETOOLONG;
+        fd = oh_sys_open(recording.path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    }
+    if (fd < 0)
+        return fd;
+    long high = oh_sys_dup_above((int)fd, HIGH_FD);
+    if (high < 0)
+        return fd;
+    (void)oh_sys_close((int)fd);
+    return high;
+}
+
+static enum oh_format_off_reason reason_of(long error)
+{
+    return error == -ENOSPC || error == -EDQUOT || error == -EFBIG ? OH_OFF_no_space
+                                                                   : OH_OFF_no_file;
+}
+
+// Reserves the header and level 0 of every table. A file system that cannot reserve is written full
+// of zeros instead, once, here, where nobody has touched the file yet; its tables then do not grow.
+static long reserve_first(int fd, struct oh_format_header *plan, uint64_t bytes)
+{
+    static const uint8_t zeros[4096];
+    long rc = oh_sys_fallocate(fd, 0, (off_t)bytes);
+    if (rc != -EOPNOTSUPP && rc != -ENOSYS)
+        return rc;
+    plan->flags |= OH_FLAG_NO_FALLOCATE;
+    rc = 0;
+    for (uint64_t at = 0; at < bytes && rc == 0; at += sizeof zeros)
+        rc = oh_sys_write_full(fd, zeros, sizeof zeros);
+    return rc;
+}
+
+static uint64_t first_bytes(struct oh_format_header *plan)
+{
+    uint64_t end = OH_FORMAT_HEADER_BYTES;
+    for (uint32_t i = 0; i < plan->section_count && plan->sections[i].level == 0; i++) {
+        plan->sections[i].state = OH_SECTION_READY;
+        end = plan->sections[i].offset + plan->sections[i].bytes;
+    }
+    return end;
+}
+
+static void describe(struct oh_format_header *header, const struct oh_config *config)
+{
+    header->endian_tag = OH_FORMAT_ENDIAN_TAG;
+    header->major = OH_FORMAT_MAJOR;
+    header->minor = OH_FORMAT_MINOR;
+    header->header_bytes = OH_FORMAT_HEADER_BYTES;
+    header->max_bytes = config->max_bytes;
+    memcpy(header->writer, "offheap " OFFHEAP_VERSION, sizeof "offheap " OFFHEAP_VERSION);
+    header->pid = (uint32_t)oh_sys_getpid();
+    header->ppid = (uint32_t)oh_sys_getppid();
+    header->start_ticks = read_start_ticks();
+    header->start_realtime_ns = oh_sys_clock_ns(CLOCK_REALTIME);
+    header->start_monotonic_ns = oh_sys_clock_ns(CLOCK_MONOTONIC_COARSE);
+    header->run_token = config->run_token;
+    header->mode = config->exact ? OH_MODE_EXACT : OH_MODE_SAMPLED;
+    header->weight_shift = config->exact ? 0 : 16;
+    header->sample_bytes = config->exact ? 1 : config->sample_bytes;
+    header->max_depth = config->max_depth;
+    header->state = OH_STATE_STARTING;
+}
+
+static void add_texts(struct oh_format_header *header, const struct oh_config *config,
+                      const char *exe)
+{
+    char args[ARGS_BYTES];
+    header->exe = oh_recording_add_text(exe, strlen(exe));
+    long fd = oh_sys_open("/proc/self/cmdline", O_RDONLY, 0);
+    if (fd >= 0) {
+        long length = oh_sys_read_full((int)fd, args, sizeof args, 0);
+        (void)oh_sys_close((int)fd);
+        if (length > 0)
+            header->args = oh_recording_add_text(args, (size_t)length);
+    }
+    for (unsigned i = 0; i < config->note_count; i++)
+        oh_recording_add_note(config->notes[i]);
+    if ((header->flags & OH_FLAG_NO_FALLOCATE) != 0)
+        oh_recording_add_note("the recording's file system cannot reserve space (fallocate): the "
+                              "tables do not grow; put OFFHEAP_DIR on another file system");
+}
+
+static int map_file(int fd, const struct oh_format_header *plan, uint64_t bytes)
+{
+    struct stat st;
+    long rc = oh_sys_fstat(fd, &st);
+    if (rc < 0)
+        return (int)rc;
+    long at = oh_sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (oh_sys_failed(at))
+        return (int)at;
+    recording.base = (uint8_t *)at;
+    recording.mapped_bytes = bytes;
+    recording.fd = fd;
+    recording.device = st.st_dev;
+    recording.inode = st.st_ino;
+    (void)oh_sys_madvise(recording.base, bytes, MADV_DONTDUMP);
+    memcpy(recording.base, plan, sizeof *plan);
+    return 0;
+}
+
+int oh_recording_create(const struct oh_config *config, enum oh_format_off_reason *reason)
+{
+    static struct oh_format_header plan;
+    static char exe[OH_PLACE_PATH_BYTES];
+    const char *dir = oh_place_dir(config);
+    *reason = OH_OFF_no_dir;
+    if (dir == NULL)
+        return -EACCES;
+    long length = oh_sys_readlink("/proc/self/exe", exe, sizeof exe - 1);
+    exe[length > 0 ? length : 0] = '\0';
+    describe(&plan, config);
+    uint64_t bytes = oh_layout_plan(&plan, config->exact, config->max_bytes);
+    long fd = create_file(dir, exe, plan.pid, plan.start_realtime_ns / ns_per_ms);
+    if (fd < 0) {
+        *reason = reason_of(fd);
+        return (int)fd;
+    }
+    long rc = reserve_first((int)fd, &plan, first_bytes(&plan));
+    *reason = reason_of(rc);
+    if (rc == 0) {
+        rc = map_file((int)fd, &plan, bytes);
+        *reason = OH_OFF_no_memory;
+    }
+    if (rc < 0) {
+        (void)oh_sys_unlink(recording.path);
+        (void)oh_sys_close((int)fd);
+        return (int)rc;
+    }
+    recording.header = (struct oh_format_header *)recording.base;
+    add_texts(recording.header, config, exe);
+    uint64_t magic;
+    memcpy(&magic, OH_FORMAT_MAGIC, sizeof magic);
+    oh_store_release((uint64_t *)recording.base, magic);
+    *reason = OH_OFF_none;
+    return 0;
+}
