@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a recording to a profile: reads every stack and live block through the checked view, names
+// the frames, sets the labels, scales nothing twice, and says in comments what is missing. Used
+// inside the host at its end and by the command, with other symbols.
+//
+// All memory is the arena's of the profile. One thread at a time. Host-safe.
+//
+// Elsewhere: names (symbols), phase and kind (label), the profile's bytes (pprof).
+
+#ifndef OH_PROFILE_WRITER_H
+#define OH_PROFILE_WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "profile/model.h"
+#include "profile/symbols.h"
+#include "profile/view.h"
+
+struct oh_writer_options {
+    uint64_t time_ns; // CLOCK_REALTIME of the snapshot; 0: when the recording ended, else now.
+    const char *const *comments; // Put behind the writer's own.
+    size_t comment_count;
+    bool (*stop)(void *arg); // Asked now and then; true gives up with -ETIMEDOUT. May be NULL.
+    void *stop_arg;
+};
+
+// Initialises the profile and fills it. options may be NULL. 0; -ENOMEM: the arena's bound is
+// reached; -ETIMEDOUT: told to stop. Damaged entries are left out and counted in a comment.
+int oh_writer_build(struct oh_view *view, struct oh_symbols *symbols,
+                    const struct oh_writer_options *options, struct oh_arena *arena,
+                    struct oh_profile *profile);
+
+// Keeps the samples with the most inuse_space (then alloc_space) and folds the others into one
+// sample `[other sites]` per label set, until at most max_samples are left. For servers that
+// refuse larger profiles. Tells so in a comment.
+int oh_writer_fold(struct oh_profile *profile, uint32_t max_samples);
+
+#endif
