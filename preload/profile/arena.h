@@ -16,8 +16,8 @@
 struct oh_arena_chunk;
 
 struct oh_arena {
-    struct oh_arena_chunk *chunks; // Newest first.
-    uint8_t *next;                 // The free part of the newest chunk.
+    struct oh_arena_chunk *chunks; // All of them, newest first.
+    uint8_t *next;                 // The free part of the current chunk.
     uint8_t *end;
     size_t mapped_bytes;
     size_t max_bytes;

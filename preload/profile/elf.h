@@ -22,9 +22,9 @@
 
 // What any ELF file says of itself, also one of another class or machine.
 struct oh_elf_ident {
-    uint8_t class;  // ELFCLASS32 or ELFCLASS64
-    uint8_t data;   // ELFDATA2LSB or ELFDATA2MSB
-    uint16_t type;  // ET_EXEC, ET_DYN, ...
+    uint8_t class;    // ELFCLASS32 or ELFCLASS64
+    uint8_t data;     // ELFDATA2LSB or ELFDATA2MSB
+    uint16_t type;    // ET_EXEC, ET_DYN, ...
     uint16_t machine; // EM_X86_64, ...
 };
 
@@ -32,8 +32,8 @@ struct oh_elf {
     const uint8_t *base;
     size_t len;
     Elf64_Ehdr header;
-    size_t segment_count; // Program headers that lie inside the image.
-    size_t section_count; // Section headers that lie inside the image.
+    size_t segment_count;      // Program headers that lie inside the image.
+    size_t section_count;      // Section headers that lie inside the image.
     const char *section_names; // NULL when there are none.
     size_t section_names_len;
 };
