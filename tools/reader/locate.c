@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Finds recordings.
+
+#include "reader/locate.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "base/proc.h"
+
+// The walk's own "found": no errno is positive.
+enum { OH_LOCATE_FOUND = 1 };
+
+static int match_map(void *arg, const struct oh_proc_map *map)
+{
+    struct oh_mapped_recording *const found = arg;
+    if (!oh_str_ends_with(map->path, OH_LOCATE_SUFFIX)) {
+        return 0;
+    }
+    char *const path = strdup(map->path);
+    if (path == NULL) {
+        return -ENOMEM;
+    }
+    *found = (struct oh_mapped_recording){.path = path,
+                                          .start = map->start,
+                                          .end = map->end,
+                                          .inode = map->inode,
+                                          .is_deleted = map->is_deleted};
+    return OH_LOCATE_FOUND;
+}
+
+int oh_locate_mapped(pid_t pid, struct oh_mapped_recording *found)
+{
+    const int result = oh_proc_each_map(pid, match_map, found);
+    if (result == OH_LOCATE_FOUND) {
+        return 0;
+    }
+    return result == 0 ? -ENOENT : result;
+}
+
+void oh_mapped_recording_fini(struct oh_mapped_recording *found)
+{
+    free(found->path);
+    found->path = NULL;
+}
+
+static int open_checked(const char *path, uint64_t inode)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) {
+        return -errno;
+    }
+    struct stat info;
+    if (fstat(fd, &info) != 0 || (uint64_t)info.st_ino != inode) {
+        (void)close(fd);
+        return -ENOENT;
+    }
+    return fd;
+}
+
+int oh_locate_open_mapped(pid_t pid, const struct oh_mapped_recording *found)
+{
+    int by_name = -ENOENT;
+    if (!found->is_deleted) {
+        char *const path = oh_str_printf("/proc/%d/root%s", (int)pid, found->path);
+        if (path == NULL) {
+            return -ENOMEM;
+        }
+        by_name = open_checked(path, found->inode);
+        free(path);
+        if (by_name >= 0) {
+            return by_name;
+        }
+    }
+    // Needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE, but no name.
+    char path[96];
+    (void)snprintf(path, sizeof path, "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, (int)pid,
+                   found->start, found->end);
+    const int by_map = open_checked(path, found->inode);
+    return by_map >= 0 || by_name == -ENOENT ? by_map : by_name;
+}
+
+bool oh_locate_parse_name(const char *name, struct oh_recording_name *parsed)
+{
+    if (!oh_str_ends_with(name, OH_LOCATE_SUFFIX)) {
+        return false;
+    }
+    // From the end: an exe's own name may hold dots and digits.
+    const char *const end = name + strlen(name) - strlen(OH_LOCATE_SUFFIX);
+    const char *start_dot = end;
+    while (start_dot > name && start_dot[-1] != '.') {
+        start_dot--;
+    }
+    const char *pid_dot = start_dot > name ? start_dot - 1 : name;
+    while (pid_dot > name && pid_dot[-1] != '.') {
+        pid_dot--;
+    }
+    if (pid_dot <= name + 1) {
+        return false;
+    }
+    char *stop = NULL;
+    const unsigned long long pid = strtoull(pid_dot, &stop, 10);
+    if (stop != start_dot - 1 || stop == pid_dot || pid == 0 || pid > INT32_MAX) {
+        return false;
+    }
+    const unsigned long long start = strtoull(start_dot, &stop, 10);
+    if (stop != end || stop == start_dot) {
+        return false;
+    }
+    *parsed = (struct oh_recording_name){
+        .exe_len = (int)(pid_dot - 1 - name), .pid = (pid_t)pid, .start = start};
+    return true;
+}
+
+static int is_recording_name(const struct dirent *entry)
+{
+    return oh_str_ends_with(entry->d_name, OH_LOCATE_SUFFIX);
+}
+
+int oh_locate_each_file(const char *dir, oh_locate_fn *fn, void *arg)
+{
+    struct dirent **entries = NULL;
+    const int count = scandir(dir, &entries, is_recording_name, alphasort);
+    if (count < 0) {
+        return -errno;
+    }
+    int result = 0;
+    for (int i = 0; i < count; i++) {
+        char *const path = result == 0 ? oh_path_join(dir, entries[i]->d_name) : NULL;
+        if (path != NULL) {
+            result = fn(arg, path);
+        } else if (result == 0) {
+            result = -ENOMEM;
+        }
+        free(path);
+        free(entries[i]);
+    }
+    free(entries);
+    return result;
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Copies the bytes of a recording into memory, also while its process writes it: the process is
+// neither stopped nor slowed. Holes are not read, so a sparse file of 64 GiB costs what it holds.
+//
+// Why the copy is consistent. The writer publishes from the inside out: strings, then modules, then
+// stacks, then index words and live blocks that refer to them. The copy goes the other way round,
+// what refers before what is referred to, and the header last; so nothing that was copied refers to
+// something that was not yet there. Two counters of one stack may be read with an event between
+// them; oh_view_stack's contract covers that.
+
+#ifndef OH_READER_SNAPSHOT_H
+#define OH_READER_SNAPSHOT_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+
+struct oh_snapshot {
+    void *bytes; // NULL when the file is empty.
+    size_t size; // Of the file when the copy was complete.
+};
+
+// name is for the messages only. The descriptor stays the caller's.
+int oh_snapshot_take(int fd, const char *name, struct oh_snapshot *snapshot, struct oh_err *err);
+void oh_snapshot_fini(struct oh_snapshot *snapshot);
+
+#endif
