@@ -1,0 +1,26 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# calls.sh TREE LIBRARY: every function that the library takes from outside stands in calls.allow
+# of the tree with a reason (STYLE R9, R16): no malloc, stdio, lock or locale unseen. A call of a
+# symbol that the library itself hooks is looked for among the relocations.
+
+. "$(dirname "$0")/common.sh"
+library=$2
+nm -D "$library" >/dev/null || { fault "$library: cannot be read"; finish; }
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+allow=$1/tests/lint/calls.allow
+
+awk '!/^#/ && NF == 1 { print FILENAME ": " $1 " has no reason" }' "$allow" >"$scratch/faults"
+awk '!/^#/ && NF { print $1 }' "$allow" | sort >"$scratch/allowed"
+{
+    nm -D --undefined-only "$library" | awk '{ sub(/@.*/, "", $NF); print $NF }'
+    readelf -rW "$library" | awk '$3 ~ /JUMP_SLO|GLOB_DAT|_64$/ && NF >= 5 { sub(/@.*/, "", $5); print $5 }' |
+        grep -E '^[A-Za-z_]' || true
+} | sort -u >"$scratch/called"
+
+comm -13 "$scratch/allowed" "$scratch/called" |
+    sed 's/$/: called by the library, not in tests\/lint\/calls.allow/' >>"$scratch/faults"
+fault_lines <"$scratch/faults"
+finish

@@ -1,0 +1,23 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# exports.sh TREE LIBRARY: the library exports exactly the symbols of hooks.def and offheap_*
+# (STYLE R16).
+
+. "$(dirname "$0")/common.sh"
+library=$2
+nm -D "$library" >/dev/null || { fault "$library: cannot be read"; finish; }
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+sed -n 's/^OH_HOOK(\([A-Za-z0-9_]*\)).*/\1/p' "$1/include/offheap/hooks.def" | sort \
+    >"$scratch/hooks"
+nm -D --defined-only "$library" | awk '{ sub(/@.*/, "", $NF); print $NF }' | grep -v '^offheap_' |
+    sort >"$scratch/exports" || true
+
+comm -23 "$scratch/hooks" "$scratch/exports" | sed 's/$/: in hooks.def but not exported/' \
+    >"$scratch/faults"
+comm -13 "$scratch/hooks" "$scratch/exports" | sed 's/$/: exported but not in hooks.def/' \
+    >>"$scratch/faults"
+fault_lines <"$scratch/faults"
+finish
