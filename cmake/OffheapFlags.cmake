@@ -13,7 +13,7 @@ set(CMAKE_C_FLAGS_DEBUG "-Og -g")
 set(CMAKE_C_FLAGS_RELEASE "-O2 -g -DNDEBUG")
 
 add_library(oh_flags INTERFACE)
-target_compile_definitions(oh_flags INTERFACE _GNU_SOURCE "OH_VERSION=\"${PROJECT_VERSION}\"")
+target_compile_definitions(oh_flags INTERFACE _GNU_SOURCE "OFFHEAP_VERSION=\"${PROJECT_VERSION}\"")
 target_compile_options(oh_flags INTERFACE
     "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/="
     -fno-omit-frame-pointer
