@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "capture/module_facts.h"
+
+#include <link.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+#include "base/sys.h"
+#include "base/text.h"
+#include "capture/readable.h"
+#include "profile/elf.h"
+#include "recording/recording.h"
+
+enum { PATH_BYTES = 4096, PAGE_BYTES = 4096, GO_NOTE_BUILD_ID = 4, NOTE_MAX_BYTES = 1 << 16 };
+
+struct headers {
+    uint64_t bias;
+    const Elf64_Phdr *segment;
+    size_t count;
+};
+
+// The program headers lie behind the ELF header at the start of the mapping; those of an executable
+// whose first page is not mapped are told by the kernel.
+static bool find_headers(const struct dl_find_object *object, struct headers *headers)
+{
+    uint64_t start = (uint64_t)object->dlfo_map_start;
+    const Elf64_Ehdr *header = (const Elf64_Ehdr *)start;
+    headers->bias = object->dlfo_link_map->l_addr;
+    if (oh_readable_range(start, sizeof *header) &&
+        memcmp(header->e_ident, ELFMAG, SELFMAG) == 0 &&
+        header->e_phentsize == sizeof(Elf64_Phdr) &&
+        oh_readable_range(start + header->e_phoff, header->e_phnum * sizeof(Elf64_Phdr))) {
+        headers->segment = (const Elf64_Phdr *)(start + header->e_phoff);
+        headers->count = header->e_phnum;
+        return true;
+    }
+    uint64_t told = getauxval(AT_PHDR);
+    if (told < start || told >= (uint64_t)object->dlfo_map_end)
+        return false;
+    headers->segment = (const Elf64_Phdr *)told;
+    headers->count = getauxval(AT_PHNUM);
+    return true;
+}
+
+static void find_text(struct oh_format_module *facts, const struct headers *headers)
+{
+    const uint64_t mask = PAGE_BYTES - 1;
+    for (size_t i = 0; i < headers->count; i++) {
+        const Elf64_Phdr *segment = &headers->segment[i];
+        if (segment->p_type != PT_LOAD || (segment->p_flags & PF_X) == 0)
+            continue;
+        uint64_t begin = headers->bias + segment->p_vaddr;
+        facts->text_start = begin & ~mask;
+        facts->text_end = (begin + segment->p_memsz + mask) & ~mask;
+        facts->text_offset = segment->p_offset & ~mask;
+        return;
+    }
+}
+
+static struct oh_elf_bytes find_go_note(const struct headers *headers)
+{
+    struct oh_elf_bytes id = {NULL, 0};
+    for (size_t i = 0; i < headers->count && id.data == NULL; i++) {
+        const Elf64_Phdr *segment = &headers->segment[i];
+        uint64_t begin = headers->bias + segment->p_vaddr;
+        if (segment->p_type != PT_NOTE || segment->p_memsz > NOTE_MAX_BYTES ||
+            !oh_readable_range(begin, segment->p_memsz))
+            continue;
+        struct oh_elf_bytes notes = {(const uint8_t *)begin, segment->p_memsz};
+        id = oh_elf_find_note(notes, segment->p_align == 8 ? 8 : 4, "Go", GO_NOTE_BUILD_ID);
+    }
+    return id;
+}
+
+static void find_build_id(struct oh_format_module *facts, const struct headers *headers)
+{
+    size_t length = oh_elf_loaded_build_id(headers->segment, headers->count, headers->bias,
+                                           facts->build_id);
+    if (length > 0) {
+        facts->build_id_kind = OH_ID_GNU;
+        facts->build_id_bytes = (uint16_t)length;
+        return;
+    }
+    struct oh_elf_bytes go = find_go_note(headers);
+    if (go.data == NULL || go.len == 0)
+        return;
+    size_t kept = go.len < OH_FORMAT_BUILD_ID_BYTES ? go.len : OH_FORMAT_BUILD_ID_BYTES;
+    memcpy(facts->build_id, go.data + go.len - kept, kept);
+    facts->build_id_kind = OH_ID_GO;
+    facts->build_id_bytes = (uint16_t)kept;
+}
+
+// Whether it is worth looking for Go's tables: a scan touches every page of a module's data, which
+// a large C library should be spared. Go's linker leaves a note, or, when build ids were turned
+// off, the mark of the build information near the start of a writable segment.
+static bool looks_like_go(const struct headers *headers)
+{
+    enum { SEARCHED = 64 * 1024, STEP = 16, MARK_BYTES = 14 };
+    if (find_go_note(headers).data != NULL)
+        return true;
+    for (size_t i = 0; i < headers->count; i++) {
+        const Elf64_Phdr *segment = &headers->segment[i];
+        if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) == 0)
+            continue;
+        uint64_t at = (headers->bias + segment->p_vaddr + STEP - 1) & ~(uint64_t)(STEP - 1);
+        uint64_t bytes = segment->p_filesz < SEARCHED ? segment->p_filesz : SEARCHED;
+        for (uint64_t end = headers->bias + segment->p_vaddr + bytes; at + STEP <= end; at += STEP)
+            if (memcmp((const void *)at, "\xff Go buildinf:", MARK_BYTES) == 0)
+                return true;
+    }
+    return false;
+}
+
+static void find_file(struct oh_format_module *facts, const char *path)
+{
+    struct stat st;
+    if (oh_sys_stat(path, &st) < 0)
+        return;
+    facts->file_bytes = (uint64_t)st.st_size;
+    facts->file_mtime_ns =
+        (uint64_t)st.st_mtim.tv_sec * UINT64_C(1000000000) + (uint64_t)st.st_mtim.tv_nsec;
+    facts->file_inode = st.st_ino;
+    facts->file_device = st.st_dev;
+}
+
+static bool holds(const struct oh_format_module *facts, uint64_t address)
+{
+    return address >= facts->start && address < facts->end;
+}
+
+static void find_flags(struct oh_format_module *facts)
+{
+    uint64_t vdso = getauxval(AT_SYSINFO_EHDR);
+    if (holds(facts, getauxval(AT_ENTRY)))
+        facts->flags |= OH_MODULE_MAIN;
+    if (holds(facts, (uint64_t)(uintptr_t)&oh_module_facts_read))
+        facts->flags |= OH_MODULE_SELF;
+    if (vdso != 0 && holds(facts, vdso))
+        facts->flags |= OH_MODULE_VDSO;
+    if (getauxval(AT_BASE) != 0 && holds(facts, getauxval(AT_BASE)))
+        facts->flags |= OH_MODULE_LOADER;
+}
+
+static void find_path(const struct oh_format_module *facts, const char *name, char *path)
+{
+    struct oh_text text;
+    oh_text_init(&text, path, PATH_BYTES);
+    if ((facts->flags & OH_MODULE_VDSO) != 0) {
+        oh_text_add(&text, "[vdso]");
+    } else if ((facts->flags & OH_MODULE_MAIN) != 0) {
+        text.length = (size_t)oh_sys_readlink("/proc/self/exe", path, PATH_BYTES - 1);
+        path[oh_sys_failed((long)text.length) ? 0 : text.length] = '\0';
+    } else if (name[0] == '/') {
+        oh_text_add(&text, name);
+    } else {
+        long length = oh_sys_readlink("/proc/self/cwd", path, PATH_BYTES - 1);
+        text.length = length > 0 ? (size_t)length : 0;
+        oh_text_add(&text, "/");
+        oh_text_add(&text, name);
+    }
+}
+
+bool oh_module_facts_read(struct oh_format_module *facts, const struct dl_find_object *object,
+                          struct oh_go_runtime *go)
+{
+    struct headers headers;
+    char path[PATH_BYTES];
+    memset(facts, 0, sizeof *facts);
+    facts->base = object->dlfo_link_map->l_addr;
+    facts->start = (uint64_t)object->dlfo_map_start;
+    facts->end = (uint64_t)object->dlfo_map_end;
+    facts->text_start = facts->start;
+    facts->text_end = facts->end;
+    find_flags(facts);
+    find_path(facts, object->dlfo_link_map->l_name, path);
+    find_file(facts, path);
+    if (!find_headers(object, &headers))
+        return false;
+    find_text(facts, &headers);
+    find_build_id(facts, &headers);
+    if (!looks_like_go(&headers) ||
+        oh_go_runtime_find(headers.bias, headers.segment, (unsigned)headers.count, go) < 0)
+        return false;
+    facts->flags |= OH_MODULE_GO;
+    facts->go_text = go->text;
+    facts->go_text_end = go->etext;
+    facts->go_pclntab = go->pclntab;
+    facts->go_gofunc = go->gofunc;
+    facts->go_moduledata = go->moduledata;
+    return true;
+}
+
+void oh_module_facts_name(struct oh_format_module *facts, const struct dl_find_object *object)
+{
+    char path[PATH_BYTES];
+    find_path(facts, object->dlfo_link_map->l_name, path);
+    facts->path = oh_recording_add_text(path, strlen(path));
+}
+
+bool oh_module_facts_same(const struct oh_format_module *a, const struct oh_format_module *b)
+{
+    if (a->base != b->base || a->start != b->start || a->end != b->end ||
+        a->build_id_kind != b->build_id_kind || a->build_id_bytes != b->build_id_bytes)
+        return false;
+    if (a->build_id_kind != OH_ID_NONE)
+        return memcmp(a->build_id, b->build_id, a->build_id_bytes) == 0;
+    return a->file_inode != 0 && a->file_inode == b->file_inode &&
+           a->file_device == b->file_device && a->file_bytes == b->file_bytes &&
+           a->file_mtime_ns == b->file_mtime_ns;
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hooks/init.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "base/config.h"
+#include "base/thread.h"
+#include "capture/modules.h"
+#include "capture/sampler.h"
+#include "capture/unwind.h"
+#include "hooks/end.h"
+#include "hooks/entry.h"
+#include "hooks/go_entry.h"
+#include "hooks/go_exit.h"
+#include "recording/boot.h"
+#include "recording/real.h"
+#include "recording/recording.h"
+#include "tables/filter.h"
+#include "tables/live.h"
+#include "tables/stacks.h"
+#include "track/track.h"
+
+static struct oh_config config;
+
+static void prepare_go(const struct oh_modules_executable *executable)
+{
+    struct oh_format_header *header = oh_recording_header();
+    header->flags |= OH_FLAG_GO_MAIN;
+    if (oh_go_entry_install(executable->go, executable->bias, executable->phdrs,
+                            executable->phdr_count) == 0)
+        header->flags |= OH_FLAG_PHASE_KNOWN;
+    else
+        oh_recording_add_note("the begin of main.main could not be watched: the phase of an "
+                              "allocation is told by its stack alone");
+    if (oh_go_exit_install(executable->go, oh_end_run) == 0)
+        header->flags |= OH_FLAG_EXIT_PATCHED;
+    else if (config.profile_entry != NULL)
+        oh_recording_add_note("runtime.exit could not be redirected: OFFHEAP_PROFILE is not "
+                              "written at the end; use `offheap export` on the recording");
+}
+
+static void prepare_program(void)
+{
+    struct oh_modules_executable executable;
+    oh_modules_executable(&executable);
+    oh_entry_init(executable.go != NULL);
+    if (executable.go != NULL)
+        prepare_go(&executable);
+    else
+        oh_recording_header()->flags |= OH_FLAG_PHASE_KNOWN;
+}
+
+static void start(enum oh_format_off_reason *reason, int *error)
+{
+    oh_config_read(&config, environ);
+    *reason = OH_OFF_secure;
+    if (getauxval(AT_SECURE) != 0)
+        return;
+    *reason = OH_OFF_disabled;
+    if (config.disabled)
+        return;
+    *error = oh_recording_create(&config, reason);
+    if (*error < 0)
+        return;
+    struct oh_format_header *header = oh_recording_header();
+    oh_stacks_init();
+    oh_live_init();
+    if (config.exact)
+        oh_filter_pin_all();
+    oh_sampler_init(header->sample_bytes, header->weight_shift);
+    oh_unwind_init();
+    oh_modules_init();
+    oh_end_init(&config);
+    prepare_program();
+    oh_track_start(header, oh_entry_phase);
+}
+
+void oh_init_run(void)
+{
+    int saved = errno;
+    if (oh_track_state() == OH_TRACK_UNSET && oh_track_claim_start()) {
+        enum oh_format_off_reason reason = OH_OFF_no_allocator;
+        int error = 0;
+        oh_thread_self.busy++;
+        oh_filter_pin(oh_boot_start(), OH_BOOT_BYTES);
+        if (oh_real_resolve())
+            start(&reason, &error);
+        if (oh_track_state() != OH_TRACK_ON)
+            oh_track_stop(reason, error);
+        oh_thread_self.busy--;
+    }
+    errno = saved;
+}
+
+static __attribute__((constructor)) void on_load(void)
+{
+    oh_init_run();
+}
+
+static __attribute__((destructor)) void on_exit_handlers(void)
+{
+    if (oh_track_state() == OH_TRACK_ON && !oh_track_is_child())
+        oh_end_run(0);
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "track/track.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "base/atomic.h"
+#include "base/sys.h"
+#include "base/thread.h"
+#include "capture/modules.h"
+#include "capture/sampler.h"
+#include "capture/unwind.h"
+#include "offheap/hash.h"
+#include "offheap/status.h"
+#include "recording/recording.h"
+#include "tables/filter.h"
+#include "tables/live.h"
+#include "tables/stacks.h"
+
+enum { USUAL_DEPTH = 128, PAGE_BYTES = 4096 };
+
+static const uint64_t ns_per_s = UINT64_C(1000000000);
+
+static struct {
+    uint32_t state; // enum oh_track_state.
+    uint32_t max_depth;
+    uint32_t weight_shift;
+    bool sampled;
+    uint8_t (*phase_of)(void);
+    // 1 in the process that was started; the kernel gives a forked child a 0. NULL: the kernel
+    // cannot (before 4.14), and the pid tells.
+    const uint64_t *parent_mark;
+    long pid;
+} track;
+
+// Read by `offheap list` out of the process's memory.
+OH_EXPORT struct oh_status offheap_status = {OH_STATUS_MAGIC, OH_STATE_STARTING, OH_OFF_none, 0};
+
+enum oh_track_state oh_track_state(void)
+{
+    return (enum oh_track_state)oh_load32_acquire(&track.state);
+}
+
+bool oh_track_claim_start(void)
+{
+    uint32_t unset = OH_TRACK_UNSET;
+    return oh_cas32_acq_rel(&track.state, &unset, OH_TRACK_STARTING);
+}
+
+static void make_parent_mark(void)
+{
+    track.pid = oh_sys_getpid();
+    long page = oh_sys_mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (oh_sys_failed(page))
+        return;
+    if (oh_sys_madvise((void *)page, PAGE_BYTES, MADV_WIPEONFORK) < 0) {
+        (void)oh_sys_munmap((void *)page, PAGE_BYTES);
+        return;
+    }
+    uint64_t *mark = (uint64_t *)page;
+    *mark = 1;
+    track.parent_mark = mark;
+}
+
+void oh_track_start(const struct oh_format_header *header, uint8_t (*phase_of)(void))
+{
+    track.max_depth = header->max_depth;
+    track.weight_shift = header->weight_shift;
+    track.sampled = header->mode == OH_MODE_SAMPLED;
+    track.phase_of = phase_of;
+    make_parent_mark();
+    offheap_status.state = OH_STATE_RECORDING;
+    oh_recording_set_state(OH_STATE_RECORDING, OH_OFF_none);
+    oh_store32_release(&track.state, OH_TRACK_ON);
+}
+
+void oh_track_stop(enum oh_format_off_reason reason, int error)
+{
+    offheap_status.off_reason = (uint32_t)reason;
+    offheap_status.off_errno = (uint32_t)(error < 0 ? -error : error);
+    offheap_status.state = OH_STATE_OFF;
+    oh_store32_release(&track.state, OH_TRACK_OFF);
+}
+
+bool oh_track_is_child(void)
+{
+    if (track.parent_mark != NULL)
+        return oh_load_relaxed(track.parent_mark) == 0;
+    return track.pid != 0 && track.pid != oh_sys_getpid();
+}
+
+static bool is_on(void)
+{
+    if (oh_load32_acquire(&track.state) != OH_TRACK_ON)
+        return false;
+    if (!oh_track_is_child())
+        return true;
+    oh_track_stop(OH_OFF_fork_child, 0);
+    return false;
+}
+
+bool oh_track_begin(struct oh_track_call *call, uint64_t size)
+{
+    struct oh_thread *thread = &oh_thread_self;
+    if (thread->busy != 0) {
+        if (is_on())
+            oh_recording_count(OH_COUNTER_nested_calls);
+        return false;
+    }
+    if (!is_on()) {
+        if (oh_load32_relaxed(&track.state) == OH_TRACK_OFF)
+            thread->countdown = UINT64_MAX; // This thread need not come here again.
+        return false;
+    }
+    call->weight = oh_sampler_decide(thread, size);
+    if (call->weight == 0)
+        return false;
+    thread->busy = 1;
+    return true;
+}
+
+// The reference of the stack that `key` describes; its epoch is found here.
+static uint32_t intern(struct oh_stack_key *key)
+{
+    key->epoch = oh_modules_settled() ? oh_modules_epoch() : oh_modules_note(key->pcs, key->depth);
+    uint32_t stack = oh_stacks_find(key);
+    if (stack != 0)
+        return stack;
+    key->epoch = oh_modules_note(key->pcs, key->depth);
+    return oh_stacks_intern(key);
+}
+
+static uint32_t capture(uint64_t *pcs, uint32_t max_depth)
+{
+    enum oh_unwind_end end = OH_UNWIND_END_BROKEN;
+    struct oh_stack_key key = {.kind = OH_KIND_MALLOC, .phase = track.phase_of(), .pcs = pcs};
+    key.depth = oh_unwind_capture(pcs, max_depth, &end);
+    key.end = (uint8_t)end;
+    if (end == OH_UNWIND_END_DEPTH)
+        oh_recording_count(OH_COUNTER_truncated_stacks);
+    if (end == OH_UNWIND_END_BROKEN)
+        oh_recording_count(OH_COUNTER_broken_stacks);
+    return intern(&key);
+}
+
+// Two frames of different size, so that the usual depth costs the host's stack 1 KiB, not 4.
+static OH_NOINLINE uint32_t capture_usual(void)
+{
+    uint64_t pcs[USUAL_DEPTH];
+    return capture(pcs, track.max_depth);
+}
+
+static OH_NOINLINE uint32_t capture_deep(void)
+{
+    uint64_t pcs[OH_UNWIND_MAX];
+    return capture(pcs, track.max_depth);
+}
+
+static void add_double(uint64_t *word, double value)
+{
+    enum { TRIES = 64 };
+    uint64_t seen = oh_load_relaxed(word);
+    for (int i = 0; i < TRIES; i++) {
+        if (oh_cas_relaxed(word, &seen, oh_bits_of_double(oh_double_of_bits(seen) + value)))
+            return;
+    }
+}
+
+// SAMPLING.md: an allocation taken with probability 1/w adds w (w - 1) to the variance of the
+// objects and n^2 w (w - 1) to that of the bytes.
+static void add_variance(struct oh_format_stack *stack, uint64_t size, uint64_t weight)
+{
+    double w = (double)weight / (double)(UINT64_C(1) << track.weight_shift);
+    double n = (double)size;
+    add_double(&stack->alloc_objects_variance, w * (w - 1));
+    add_double(&stack->alloc_bytes_variance, n * n * w * (w - 1));
+}
+
+static void count_alloc(struct oh_format_stack *stack, const struct oh_format_block *block)
+{
+    uint64_t bytes = oh_weighted_bytes(block->size, block->weight, track.weight_shift);
+    (void)oh_add_relaxed(&stack->alloc_objects, block->weight);
+    (void)oh_add_relaxed(&stack->alloc_bytes, bytes);
+    (void)oh_add_relaxed(&stack->samples, 1);
+    if (track.sampled)
+        add_variance(stack, block->size, block->weight);
+}
+
+static void count_free(const struct oh_format_block *block, bool back)
+{
+    struct oh_format_stack *stack = oh_stacks_at(block->stack);
+    uint64_t bytes = oh_weighted_bytes(block->size, block->weight, track.weight_shift);
+    (void)oh_add_relaxed(&stack->free_objects, back ? -block->weight : block->weight);
+    (void)oh_add_relaxed(&stack->free_bytes, back ? -bytes : bytes);
+}
+
+static void enter(const void *address, const struct oh_format_block *block)
+{
+    bool replaced;
+    struct oh_format_block old;
+    bool entered = oh_live_insert((uint64_t)(uintptr_t)address, block, &replaced, &old);
+    if (replaced) {
+        count_free(&old, false);
+        oh_filter_remove(address);
+        oh_recording_count(OH_COUNTER_unseen_frees);
+    }
+    if (!entered)
+        return;
+    oh_filter_add(address);
+    count_alloc(oh_stacks_at(block->stack), block);
+}
+
+void oh_track_end(const struct oh_track_call *call, const void *block, uint64_t size)
+{
+    int saved = errno;
+    if (block != NULL) {
+        struct oh_format_block facts = {.size = size, .weight = call->weight};
+        facts.stack = track.max_depth <= USUAL_DEPTH ? capture_usual() : capture_deep();
+        facts.time_s = (uint32_t)(oh_recording_now_ns() / ns_per_s);
+        if (facts.stack != 0)
+            enter(block, &facts);
+    }
+    oh_thread_self.busy = 0;
+    errno = saved;
+}
+
+void oh_track_take(const void *block, struct oh_track_block *taken)
+{
+    taken->recorded = block != NULL && is_on() &&
+                      oh_live_remove((uint64_t)(uintptr_t)block, &taken->facts);
+    if (!taken->recorded)
+        return;
+    oh_filter_remove(block);
+    count_free(&taken->facts, false);
+}
+
+void oh_track_restore(const void *block, const struct oh_track_block *taken)
+{
+    bool replaced;
+    struct oh_format_block old;
+    if (!taken->recorded)
+        return;
+    if (!oh_live_insert((uint64_t)(uintptr_t)block, &taken->facts, &replaced, &old))
+        return;
+    oh_filter_add(block);
+    count_free(&taken->facts, true);
+}
+
+void oh_track_free(const void *block)
+{
+    struct oh_track_block taken;
+    oh_track_take(block, &taken);
+}
