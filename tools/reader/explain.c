@@ -61,15 +61,15 @@ int oh_explain_fault(const struct oh_view_fault *fault, const char *name, const 
                           name);
     case OH_VIEW_TRUNCATED:
         return oh_err_set(err, -EINVAL,
-                          "%s is cut short: section %s needs %" PRIu64 " bytes at offset %" PRIu64
-                          ", the file has %" PRIu64 "\ntry: copy the whole file again",
-                          name, fault->section, fault->found, fault->offset, fault->bound);
+                          "%s is cut short: section %s needs the file to have %" PRIu64
+                          " bytes, it has %" PRIu64 "\ntry: copy the whole file again",
+                          name, fault->section, fault->bound, fault->found);
     case OH_VIEW_OK:
     case OH_VIEW_INCONSISTENT: break;
     }
     return oh_err_set(err, -EINVAL,
                       "%s is damaged: section %s, offset %" PRIu64 ": found %" PRIu64
-                      ", allowed up to %" PRIu64 "\ntry: copy the file again, or another recording",
+                      ", the bound is %" PRIu64 "\ntry: copy the file again, or another recording",
                       name, fault->section, fault->offset, fault->found, fault->bound);
 }
 

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From an opened recording to a profile with all names, and from a profile to a file. The profile's
+// memory is the export's.
+
+#ifndef OH_PPROF_EXPORT_H
+#define OH_PPROF_EXPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/list.h"
+#include "profile/arena.h"
+#include "profile/model.h"
+#include "reader/reader.h"
+
+struct oh_export {
+    struct oh_arena arena;
+    struct oh_profile profile;
+};
+
+// dirs: the --binary directories. Warnings (may be NULL) get what makes the profile less than
+// complete: the recording's own, and modules whose files are gone or replaced.
+int oh_export_build(struct oh_reader *reader, const char *const *dirs, size_t dir_count,
+                    struct oh_export *made, struct oh_list *warnings, struct oh_err *err);
+void oh_export_fini(struct oh_export *made);
+
+// Writes the gzipped profile to `path` through a file beside it that is renamed when it is
+// complete; "-" is the standard output.
+int oh_export_write(const struct oh_profile *profile, const char *path, struct oh_err *err);
+
+#endif
