@@ -23,24 +23,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "profile/pclntab.h"
+
 enum { OH_GO_RUNTIME_MAX = 8 };
 
 // Functions of the runtime that we must know by address: constant, name in Go's function table.
-#define OH_GO_FUNCTIONS(X)                                                                         \
-    X(ASMCGOCALL, "runtime.asmcgocall")                                                            \
-    X(CGOCALL, "runtime.cgocall")                                                                  \
-    X(CROSSCALL2, "crosscall2")                                                                    \
-    X(GOEXIT, "runtime.goexit")                                                                    \
-    X(MSTART, "runtime.mstart")                                                                    \
-    X(RT0_GO, "runtime.rt0_go")                                                                    \
-    X(MCALL, "runtime.mcall")                                                                      \
-    X(MORESTACK, "runtime.morestack")                                                              \
-    X(SYSTEMSTACK, "runtime.systemstack")                                                          \
-    X(SIGTRAMP, "runtime.sigtramp")                                                                \
-    X(CGO_MMAP, "runtime.callCgoMmap")                                                             \
-    X(CGO_MUNMAP, "runtime.callCgoMunmap")                                                         \
-    X(RUNTIME_MAIN, "runtime.main")                                                                \
-    X(RUNTIME_EXIT, "runtime.exit")                                                                \
+#define OH_GO_FUNCTIONS(X)                 \
+    X(ASMCGOCALL, "runtime.asmcgocall")    \
+    X(CGOCALL, "runtime.cgocall")          \
+    X(CROSSCALL2, "crosscall2")            \
+    X(GOEXIT, "runtime.goexit")            \
+    X(MSTART, "runtime.mstart")            \
+    X(RT0_GO, "runtime.rt0_go")            \
+    X(MCALL, "runtime.mcall")              \
+    X(MORESTACK, "runtime.morestack")      \
+    X(SYSTEMSTACK, "runtime.systemstack")  \
+    X(CGOCALLBACK, "runtime.cgocallback")  \
+    X(SIGTRAMP, "runtime.sigtramp")        \
+    X(CGO_MMAP, "runtime.callCgoMmap")     \
+    X(CGO_MUNMAP, "runtime.callCgoMunmap") \
+    X(RUNTIME_MAIN, "runtime.main")        \
+    X(RUNTIME_EXIT, "runtime.exit")        \
     X(MAIN_MAIN, "main.main")
 
 enum oh_go_function {
@@ -50,13 +53,8 @@ enum oh_go_function {
         OH_GO_FUNCTION_COUNT
 };
 
-struct oh_go_range {
-    uint64_t begin; // 0 when the function is not there.
-    uint64_t end;
-};
-
 // A name can have two entries: the code and the wrapper between Go's two calling conventions.
-// The first is the lower one.
+// begin is 0 when there is none.
 struct oh_go_function_ranges {
     struct oh_go_range range[2];
 };
@@ -80,6 +78,10 @@ struct oh_go_runtime {
     uint8_t asmcgocall_known;  // The two offsets were recognised in its code.
     uint8_t asmcgocall_frame;  // asmcgocall has a frame pointer record of its own (Go 1.21).
     uint8_t reserved[2];
+    // Around all functions of the list at which a stack ends or changes, but for crosscall2, which
+    // lies far from them: an address outside need not be compared with each.
+    uint64_t special_begin;
+    uint64_t special_end;
     struct oh_go_function_ranges function[OH_GO_FUNCTION_COUNT];
 };
 

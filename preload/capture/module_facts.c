@@ -26,8 +26,7 @@ static bool find_headers(const struct dl_find_object *object, struct headers *he
     uint64_t start = (uint64_t)object->dlfo_map_start;
     const Elf64_Ehdr *header = (const Elf64_Ehdr *)start;
     headers->bias = object->dlfo_link_map->l_addr;
-    if (oh_readable_range(start, sizeof *header) &&
-        memcmp(header->e_ident, ELFMAG, SELFMAG) == 0 &&
+    if (oh_readable_range(start, sizeof *header) && memcmp(header->e_ident, ELFMAG, SELFMAG) == 0 &&
         header->e_phentsize == sizeof(Elf64_Phdr) &&
         oh_readable_range(start + header->e_phoff, header->e_phnum * sizeof(Elf64_Phdr))) {
         headers->segment = (const Elf64_Phdr *)(start + header->e_phoff);
@@ -74,8 +73,8 @@ static struct oh_elf_bytes find_go_note(const struct headers *headers)
 
 static void find_build_id(struct oh_format_module *facts, const struct headers *headers)
 {
-    size_t length = oh_elf_loaded_build_id(headers->segment, headers->count, headers->bias,
-                                           facts->build_id);
+    size_t length =
+        oh_elf_loaded_build_id(headers->segment, headers->count, headers->bias, facts->build_id);
     if (length > 0) {
         facts->build_id_kind = OH_ID_GNU;
         facts->build_id_bytes = (uint16_t)length;

@@ -166,9 +166,8 @@ static void register_module(const struct dl_find_object *object)
     bool is_go = oh_module_facts_read(&facts, object, &go);
     if (settle_place(object, &facts))
         return;
-    uint64_t slot = oh_load_relaxed(&modules.count) < KNOWN_MAX
-                        ? oh_add_relaxed(&modules.count, 1)
-                        : KNOWN_MAX;
+    uint64_t slot =
+        oh_load_relaxed(&modules.count) < KNOWN_MAX ? oh_add_relaxed(&modules.count, 1) : KNOWN_MAX;
     struct oh_format_module *entry = slot < KNOWN_MAX ? take_entry() : NULL;
     if (entry == NULL)
         return;

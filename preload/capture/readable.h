@@ -25,15 +25,36 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/attr.h"
+#include "capture/registers_x86_64.h"
+
+// A thread's range of readable stack: whole pages, at least one after oh_readable_begin.
+struct oh_readable {
+    uint64_t begin;
+    uint64_t end;
+};
+
 // Begins a walk of the calling thread's stack at stack pointer sp, which must be readable
-// (the thread runs on it).
-void oh_readable_begin(uint64_t sp);
+// (the thread runs on it), and returns the thread's range.
+struct oh_readable *oh_readable_begin(uint64_t sp);
+
+// The calling thread's range; only during a walk that oh_readable_begin began.
+struct oh_readable *oh_readable_self(void);
+
+// The part of oh_readable_word that is not inline.
+bool oh_readable_far_word(struct oh_readable *stack, uint64_t address, uint64_t *value);
 
 // Reads the 8-byte word at address, which need not be aligned. False, and *value untouched, when
-// it cannot be read. For addresses on or near the stack given to oh_readable_begin.
-bool oh_readable_word(uint64_t address, uint64_t *value);
+// it cannot be read. Cheap on the thread's stack, a system call elsewhere.
+static inline bool oh_readable_word(struct oh_readable *stack, uint64_t address, uint64_t *value)
+{
+    if (oh_unlikely(address - stack->begin > stack->end - stack->begin - sizeof(uint64_t)))
+        return oh_readable_far_word(stack, address, value);
+    *value = oh_word_at(address);
+    return true;
+}
 
-// The same for memory of the Go runtime: goroutine stacks and g structures.
+// The same for an aligned word of the Go runtime's memory: goroutine stacks and g structures.
 bool oh_readable_go_word(uint64_t address, uint64_t *value);
 
 // Whether [address, address + size) can be read now. Tests every page, remembers nothing.

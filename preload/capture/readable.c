@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "capture/readable.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+
+#include "base/atomic.h"
+#include "base/syscall_x86_64.h"
+
+enum {
+    PAGE_BITS = 12,
+    PAGE_BYTES = 1 << PAGE_BITS,
+    GO_PAGE_SLOTS = 4096,
+    // A frame that is larger than this is not worth testing every page of it.
+    GAP_PAGES_MAX = 64,
+    SIGNAL_SET_BYTES = 8,
+    NO_SUCH_OPERATION = -1
+};
+
+static const uint64_t word_bytes = sizeof(uint64_t);
+static const uint64_t page_mask = PAGE_BYTES - 1;
+// Programs run below this; above it an address is not canonical, or the kernel's.
+static const uint64_t user_end = UINT64_C(1) << 47;
+
+static OH_THREAD_LOCAL struct oh_readable own_stack;
+static uint64_t go_pages[GO_PAGE_SLOTS];
+
+// The kernel copies the new mask before it looks at the operation.
+static bool page_is_readable(uint64_t address)
+{
+    if (address >= user_end)
+        return false;
+    uint64_t inside = address & ~page_mask;
+    return oh_syscall6(SYS_rt_sigprocmask, NO_SUCH_OPERATION, (long)inside, 0, SIGNAL_SET_BYTES, 0,
+                       0) != -EFAULT;
+}
+
+struct oh_readable *oh_readable_self(void)
+{
+    return &own_stack;
+}
+
+struct oh_readable *oh_readable_begin(uint64_t sp)
+{
+    struct oh_readable *stack = &own_stack;
+    if (oh_unlikely(sp < stack->begin || sp >= stack->end)) {
+        uint64_t page = sp & ~page_mask;
+        stack->end = page + PAGE_BYTES == stack->begin ? stack->end : page + PAGE_BYTES;
+        stack->begin = page;
+    }
+    return stack;
+}
+
+// Grows the range upwards, the way a walk goes, until it contains address.
+static bool grow_to(struct oh_readable *stack, uint64_t address)
+{
+    if (address < stack->end || (address - stack->end) >> PAGE_BITS >= GAP_PAGES_MAX)
+        return false;
+    while (stack->end <= address) {
+        if (!page_is_readable(stack->end))
+            return false;
+        stack->end += PAGE_BYTES;
+    }
+    return true;
+}
+
+bool oh_readable_far_word(struct oh_readable *stack, uint64_t address, uint64_t *value)
+{
+    uint64_t last = address + word_bytes - 1;
+    if (last < address)
+        return false;
+    if (address >= stack->begin && grow_to(stack, last)) {
+        *value = oh_word_at(address);
+        return true;
+    }
+    if (!oh_readable_range(address, word_bytes))
+        return false;
+    *value = oh_word_at(address);
+    return true;
+}
+
+bool oh_readable_go_word(uint64_t address, uint64_t *value)
+{
+    if (address % word_bytes != 0 || address < PAGE_BYTES)
+        return false;
+    uint64_t page = address >> PAGE_BITS;
+    uint64_t *slot = &go_pages[page % GO_PAGE_SLOTS];
+    if (oh_unlikely(oh_load_relaxed(slot) != page)) {
+        if (!page_is_readable(address))
+            return false;
+        oh_store_relaxed(slot, page);
+    }
+    *value = oh_word_at(address);
+    return true;
+}
+
+bool oh_readable_range(uint64_t address, uint64_t size)
+{
+    if (size == 0)
+        return true;
+    uint64_t last = address + size - 1;
+    if (last < address)
+        return false;
+    for (uint64_t page = address & ~page_mask; page <= last; page += PAGE_BYTES)
+        if (!page_is_readable(page))
+            return false;
+    return true;
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One step up the stack of C code, by the module's call frame information. The rows come from a
+// table of ours (rows); on a miss, and for steps that need expressions, libunwind reads them.
+//
+// libunwind is our own build (preload/capture/libunwind/*.patch): it asks this file for the
+// module of an address and for every word of the stack, holds no lock and opens nothing.
+// Threads: any, with the re-entry guard held; not in a forked child.
+
+#ifndef OH_CAPTURE_UNWIND_C_H
+#define OH_CAPTURE_UNWIND_C_H
+
+#include <stdint.h>
+
+#include "capture/readable.h"
+#include "capture/registers_x86_64.h"
+
+enum oh_c_step {
+    OH_C_STEP_FRAME, // The registers are the caller's.
+    OH_C_STEP_END,   // The frame was the outermost one.
+    OH_C_STEP_BROKEN // The caller cannot be found.
+};
+
+// Where an address's module is mapped, and its binary search table of call frame information.
+struct oh_c_module {
+    uint64_t begin;
+    uint64_t end;
+    uint64_t eh_frame_hdr;
+};
+
+// 0, or negative when no module is there or it has no table.
+typedef int oh_c_find_module_fn(uint64_t pc, struct oh_c_module *module);
+
+// Once, before the first step; not concurrently with itself or with steps.
+void oh_unwind_c_init(void);
+
+// Finds modules where the C library has no _dl_find_object (glibc before 2.35, musl). Without it
+// nothing can be found there. Must not lock.
+void oh_unwind_c_set_finder(oh_c_find_module_fn *find);
+
+// The module of an address: by _dl_find_object, else by the finder.
+int oh_unwind_c_find_module(uint64_t pc, struct oh_c_module *module);
+
+// The registers of the caller, from those of the frame. Registers that the frame neither saved
+// nor kept are left as they are. Unchanged except on OH_C_STEP_FRAME.
+enum oh_c_step oh_unwind_c_step(struct oh_registers *regs, struct oh_readable *stack);
+
+#endif

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "capture/unwind_go.h"
+
+#include <stddef.h>
+
+enum {
+    WORD_BYTES = 8,
+    // Words of a g: its stack's bounds come first in every version.
+    G_STACK_LOW = 0,
+    G_STACK_HIGH = 8
+};
+
+// No goroutine's stack is larger (runtime.maxstacksize is 1 GB, then doubled once).
+static const uint64_t go_stack_max_bytes = UINT64_C(1) << 32;
+
+// A walk through one stretch of Go frames.
+struct walk {
+    struct oh_readable *stack;
+    uint64_t bp;
+    uint64_t begin; // Bounds of the goroutine's stack above asmcgocall's frame; 0, 0: not known.
+    uint64_t end;
+};
+
+// What is special about the function that a return address lies in.
+enum place {
+    PLACE_ORDINARY,
+    PLACE_SWITCH, // Its caller's frame is on another stack.
+    PLACE_C,      // Its caller is C.
+    PLACE_END     // It has no caller that we want.
+};
+
+static enum place place_of(const struct oh_go_runtime *runtime, uint64_t pc)
+{
+    static const struct {
+        enum oh_go_function function;
+        enum place place;
+    } places[] = {
+        {OH_GO_GOEXIT, PLACE_END},         {OH_GO_MSTART, PLACE_END},
+        {OH_GO_CGOCALLBACK, PLACE_SWITCH}, {OH_GO_SYSTEMSTACK, PLACE_SWITCH},
+        {OH_GO_MORESTACK, PLACE_END},      {OH_GO_MCALL, PLACE_END},
+        {OH_GO_RT0_GO, PLACE_END},         {OH_GO_SIGTRAMP, PLACE_C},
+    };
+    if (oh_go_runtime_in(runtime, OH_GO_CROSSCALL2, pc))
+        return PLACE_C;
+    if (pc - runtime->special_begin > runtime->special_end - runtime->special_begin)
+        return PLACE_ORDINARY;
+    for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+        if (oh_go_runtime_in(runtime, places[i].function, pc))
+            return places[i].place;
+    return PLACE_ORDINARY;
+}
+
+static bool read_word(const struct walk *walk, uint64_t address, uint64_t *value)
+{
+    if (address - walk->begin < walk->end - walk->begin)
+        return oh_readable_go_word(address, value);
+    return oh_readable_word(walk->stack, address, value);
+}
+
+// Sets the walk's bounds from a g and the depth of its stack; false when they make no sense.
+static bool set_bounds(struct walk *walk, uint64_t g, uint64_t depth)
+{
+    uint64_t low;
+    uint64_t high;
+    if (!oh_readable_go_word(g + G_STACK_LOW, &low) ||
+        !oh_readable_go_word(g + G_STACK_HIGH, &high))
+        return false;
+    if (low >= high || high - low > go_stack_max_bytes || depth > high - low ||
+        high % WORD_BYTES != 0 || depth % WORD_BYTES != 0)
+        return false;
+    walk->begin = high - depth;
+    walk->end = high;
+    return true;
+}
+
+// From asmcgocall's frame on the thread's stack: the frame pointer, and the frame that asmcgocall
+// of Go 1.20 and before hides. OH_GO_WALK_C means: go on.
+static enum oh_go_walk leave_asmcgocall(struct walk *walk, struct oh_frames *frames,
+                                        const struct oh_go_runtime *runtime, uint64_t sp)
+{
+    uint64_t g;
+    uint64_t depth;
+    if (!runtime->asmcgocall_known ||
+        !oh_readable_word(walk->stack, sp + runtime->asmcgocall_g, &g) ||
+        !oh_readable_word(walk->stack, sp + runtime->asmcgocall_depth, &depth))
+        return OH_GO_WALK_BROKEN;
+    // Without a g the call was made on the system stack, and depth is the old stack pointer.
+    uint64_t old_sp = depth;
+    if (g != 0) {
+        if (!set_bounds(walk, g, depth))
+            return OH_GO_WALK_BROKEN;
+        old_sp = walk->begin;
+    }
+    if (runtime->asmcgocall_frame) {
+        walk->bp = old_sp;
+        return OH_GO_WALK_C;
+    }
+    uint64_t caller;
+    if (!read_word(walk, old_sp, &caller) || oh_go_runtime_at(caller) != runtime)
+        return OH_GO_WALK_BROKEN;
+    return oh_frames_add(frames, caller) ? OH_GO_WALK_C : OH_GO_WALK_FULL;
+}
+
+// C's registers, from a frame that keeps them all: crosscall2's, and the signal trampoline's.
+static bool resume_c(const struct walk *walk, uint64_t frame, struct oh_registers *regs)
+{
+    static const enum oh_register order[] = {OH_REG_BX, OH_REG_R12, OH_REG_R13, OH_REG_R14,
+                                             OH_REG_R15};
+    enum { ORDER_COUNT = sizeof(order) / sizeof(order[0]) };
+    struct oh_registers c = *regs;
+    for (unsigned i = 0; i < ORDER_COUNT; i++)
+        if (!oh_readable_word(walk->stack, frame - (uint64_t)(ORDER_COUNT - i) * WORD_BYTES,
+                              &c.r[order[i]]))
+            return false;
+    // Since Go 1.22 there is an ordinary frame pointer record above, and the word says so.
+    uint64_t record;
+    if (!oh_readable_word(walk->stack, frame, &record))
+        return false;
+    if (record == frame + WORD_BYTES)
+        frame = record;
+    if (!oh_readable_word(walk->stack, frame, &c.r[OH_REG_BP]) ||
+        !oh_readable_word(walk->stack, frame + WORD_BYTES, &c.pc))
+        return false;
+    c.r[OH_REG_SP] = frame + (uint64_t)2 * WORD_BYTES;
+    c.after_call = true;
+    *regs = c;
+    return true;
+}
+
+// Follows the chain of frame pointer records: {caller's record, return address}.
+static enum oh_go_walk follow(struct walk *walk, struct oh_frames *frames,
+                              struct oh_registers *regs)
+{
+    for (;;) {
+        uint64_t next;
+        uint64_t pc;
+        if (walk->bp == 0)
+            return OH_GO_WALK_END;
+        if (walk->bp % WORD_BYTES != 0 || !read_word(walk, walk->bp, &next) ||
+            !read_word(walk, walk->bp + WORD_BYTES, &pc))
+            return OH_GO_WALK_BROKEN;
+        const struct oh_go_runtime *runtime = oh_go_runtime_at(pc);
+        if (!runtime)
+            return OH_GO_WALK_BROKEN;
+        if (!oh_frames_add(frames, pc))
+            return OH_GO_WALK_FULL;
+        enum place place = place_of(runtime, pc);
+        if (place == PLACE_END)
+            return OH_GO_WALK_END;
+        if (place == PLACE_C)
+            return resume_c(walk, next, regs) ? OH_GO_WALK_C : OH_GO_WALK_BROKEN;
+        if (place == PLACE_ORDINARY && next != 0 && next <= walk->bp)
+            return OH_GO_WALK_BROKEN;
+        walk->bp = next;
+    }
+}
+
+enum oh_go_walk oh_unwind_go(struct oh_frames *frames, const struct oh_go_runtime *runtime,
+                             struct oh_registers *regs, struct oh_readable *stack)
+{
+    struct walk walk = {stack, regs->r[OH_REG_BP], 0, 0};
+    // As everywhere: one more than the address of an interrupted instruction.
+    uint64_t pc = regs->pc + (regs->after_call ? 0 : 1);
+    if (!oh_frames_add(frames, pc))
+        return OH_GO_WALK_FULL;
+    if (place_of(runtime, pc) == PLACE_END)
+        return OH_GO_WALK_END;
+    if (oh_go_runtime_in(runtime, OH_GO_ASMCGOCALL, pc)) {
+        enum oh_go_walk rc = leave_asmcgocall(&walk, frames, runtime, regs->r[OH_REG_SP]);
+        if (rc != OH_GO_WALK_C)
+            return rc;
+    }
+    return follow(&walk, frames, regs);
+}
