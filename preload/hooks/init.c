@@ -66,6 +66,7 @@ static void start(enum oh_format_off_reason *reason, int *error)
     if (*error < 0)
         return;
     struct oh_format_header *header = oh_recording_header();
+    header->counters[OH_COUNTER_early_calls] = oh_boot_calls();
     oh_stacks_init();
     oh_live_init();
     if (config.exact)

@@ -10,6 +10,7 @@ enum { MIN_ALIGN = 16 };
 // Before each block stands its size, in the MIN_ALIGN bytes below it.
 static _Alignas(MIN_ALIGN) uint8_t arena[OH_BOOT_BYTES];
 static uint64_t used;
+static uint64_t calls;
 
 const void *oh_boot_start(void)
 {
@@ -19,6 +20,11 @@ const void *oh_boot_start(void)
 bool oh_boot_owns(const void *block)
 {
     return (uintptr_t)block - (uintptr_t)arena < OH_BOOT_BYTES;
+}
+
+uint64_t oh_boot_calls(void)
+{
+    return oh_load_relaxed(&calls);
 }
 
 size_t oh_boot_size(const void *block)
@@ -37,6 +43,7 @@ void *oh_boot_alloc(size_t align, size_t size)
         if (at + bytes <= OH_BOOT_BYTES) {
             uintptr_t block = ((uintptr_t)arena + at + MIN_ALIGN + align - 1) & ~(align - 1);
             *(size_t *)(block - MIN_ALIGN) = size;
+            (void)oh_add_relaxed(&calls, 1);
             return (void *)block;
         }
     }
