@@ -143,10 +143,10 @@ struct oh_format_header {
 };
 
 enum oh_format_flag {
-    OH_FLAG_PHASE_KNOWN = 1 << 0,   // The begin of main (Go's or C's) is seen: see oh_stack_phase.
-    OH_FLAG_NO_FALLOCATE = 1 << 1,  // The file system cannot reserve: tables do not grow.
-    OH_FLAG_GO_MAIN = 1 << 2,       // The executable is a Go program.
-    OH_FLAG_EXIT_PATCHED = 1 << 3,  // Go's exit passes through the library.
+    OH_FLAG_PHASE_KNOWN = 1 << 0,  // The begin of main (Go's or C's) is seen: see oh_stack_phase.
+    OH_FLAG_NO_FALLOCATE = 1 << 1, // The file system cannot reserve: tables do not grow.
+    OH_FLAG_GO_MAIN = 1 << 2,      // The executable is a Go program.
+    OH_FLAG_EXIT_PATCHED = 1 << 3, // Go's exit passes through the library.
 };
 
 enum oh_format_module_state {
@@ -177,13 +177,13 @@ struct oh_format_module {
     uint64_t end;
     uint64_t text_start; // Its first executable segment, page-aligned as in /proc/PID/maps.
     uint64_t text_end;
-    uint64_t text_offset; // File offset of text_start.
-    uint64_t file_bytes;  // Size, modification time, inode and device of the file when loaded;
+    uint64_t text_offset;   // File offset of text_start.
+    uint64_t file_bytes;    // Size, modification time, inode and device of the file when loaded;
     uint64_t file_mtime_ns; // all 0 when the file could not be looked at.
     uint64_t file_inode;
     uint64_t file_device;
     struct oh_format_text path;
-    uint32_t flags;        // enum oh_format_module_flag.
+    uint32_t flags;         // enum oh_format_module_flag.
     uint16_t build_id_kind; // enum oh_format_id_kind.
     uint16_t build_id_bytes;
     uint8_t build_id[OH_FORMAT_BUILD_ID_BYTES]; // A longer Go build id: its last 64 bytes.

@@ -95,8 +95,7 @@ static bool is_profile_entry(const char *entry)
 {
     return strncmp(entry, variable_names[VARIABLE_profile], PROFILE_STABLE_BYTES) == 0 &&
            strnlen(entry, PROFILE_NAME_BYTES + 1) > PROFILE_NAME_BYTES &&
-           entry[PROFILE_NAME_BYTES] == '=' &&
-           memchr(entry, '=', PROFILE_NAME_BYTES) == NULL;
+           entry[PROFILE_NAME_BYTES] == '=' && memchr(entry, '=', PROFILE_NAME_BYTES) == NULL;
 }
 
 static void find_values(struct oh_config *config, char **environment,
@@ -125,16 +124,14 @@ void oh_config_read(struct oh_config *config, char **environment)
     find_values(config, environment, values);
     config->disabled = read_switch(config, VARIABLE_disable, values[VARIABLE_disable]);
     config->exact = read_switch(config, VARIABLE_exact, values[VARIABLE_exact]);
-    config->sample_bytes =
-        read_number(config, VARIABLE_sample_bytes, values[VARIABLE_sample_bytes], 1,
-                    UINT64_C(1) << 30, default_sample_bytes);
+    config->sample_bytes = read_number(config, VARIABLE_sample_bytes, values[VARIABLE_sample_bytes],
+                                       1, UINT64_C(1) << 30, default_sample_bytes);
     config->max_bytes = read_number(config, VARIABLE_max_bytes, values[VARIABLE_max_bytes],
                                     UINT64_C(2) << 20, UINT64_C(64) << 30, default_max_bytes);
-    config->max_depth = (uint32_t)read_number(config, VARIABLE_max_depth,
-                                              values[VARIABLE_max_depth], 8, 512,
-                                              default_max_depth);
-    config->run_token = read_number(config, VARIABLE_run_token, values[VARIABLE_run_token], 0,
-                                    UINT64_MAX, 0);
+    config->max_depth = (uint32_t)read_number(
+        config, VARIABLE_max_depth, values[VARIABLE_max_depth], 8, 512, default_max_depth);
+    config->run_token =
+        read_number(config, VARIABLE_run_token, values[VARIABLE_run_token], 0, UINT64_MAX, 0);
     config->dir = read_path(config, VARIABLE_dir, values[VARIABLE_dir]);
     if (config->dir != NULL && config->dir[0] != '/') {
         note_bad_value(config, VARIABLE_dir, config->dir, "an absolute path");

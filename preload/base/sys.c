@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -106,6 +107,13 @@ long oh_sys_fallocate(int fd, off_t offset, off_t length)
 long oh_sys_ftruncate(int fd, off_t length)
 {
     return call2(SYS_ftruncate, fd, length);
+}
+
+uint64_t oh_sys_file_size_limit(void)
+{
+    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+    (void)call4(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, (long)&limit);
+    return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
 }
 
 long oh_sys_rename(const char *from, const char *to)

@@ -33,6 +33,7 @@ long oh_sys_statfs_type(const char *path); // The file system's magic number, or
 long oh_sys_access_write(const char *path);
 long oh_sys_fallocate(int fd, off_t offset, off_t length); // Retries on EINTR; extends the file.
 long oh_sys_ftruncate(int fd, off_t length);
+uint64_t oh_sys_file_size_limit(void); // RLIMIT_FSIZE; UINT64_MAX when there is none.
 long oh_sys_rename(const char *from, const char *to);
 long oh_sys_link(const char *from, const char *to);
 long oh_sys_unlink(const char *path);

@@ -24,12 +24,9 @@ uint8_t oh_entry_phase(void)
     if (!entry.go)
         return oh_load32_relaxed(&entry.main_began) != 0 ? OH_PHASE_MAIN : OH_PHASE_BEFORE_MAIN;
     switch (oh_go_entry_state()) {
-    case OH_GO_ENTRY_BEFORE:
-        return OH_PHASE_BEFORE_MAIN;
-    case OH_GO_ENTRY_BEGAN:
-        return OH_PHASE_MAIN;
-    default:
-        return OH_PHASE_UNKNOWN;
+    case OH_GO_ENTRY_BEFORE: return OH_PHASE_BEFORE_MAIN;
+    case OH_GO_ENTRY_BEGAN: return OH_PHASE_MAIN;
+    default: return OH_PHASE_UNKNOWN;
     }
 }
 

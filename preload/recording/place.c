@@ -35,8 +35,8 @@ const char *oh_place_dir(const struct oh_config *config)
 
 static bool is_plain(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
 }
 
 int oh_place_path(char *path, const char *dir, const char *exe, uint64_t pid, uint64_t start_ms)

@@ -30,6 +30,7 @@ static struct {
     int fd; // Kept for later reservations, never trusted: see file_is_ours.
     uint64_t device, inode;
     char path[OH_PLACE_PATH_BYTES];
+    char unpublished[OH_PLACE_PATH_BYTES];
 } recording = {.fd = -1};
 
 struct oh_format_header *oh_recording_header(void)
@@ -89,6 +90,9 @@ static bool file_is_ours(int fd)
 
 static long reserve_range(const struct oh_format_section *section)
 {
+    // Growing a file past this limit would not fail but kill the host, by SIGXFSZ.
+    if (section->offset + section->bytes > oh_sys_file_size_limit())
+        return -EFBIG;
     if (file_is_ours(recording.fd))
         return oh_sys_fallocate(recording.fd, (off_t)section->offset, (off_t)section->bytes);
     long fd = oh_sys_open(recording.path, O_RDWR | O_NOFOLLOW, 0);
@@ -199,15 +203,19 @@ static uint64_t read_start_ticks(void)
     return ticks;
 }
 
-// Makes an empty file of our own under a name that no other has: its descriptor, or an error.
+// Makes an empty file under a name that no reader looks for; publish_file gives it its own. So a
+// process that is killed at its start leaves no recording rather than half of one.
 static long create_file(const char *dir, const char *exe, uint64_t pid, uint64_t start_ms)
 {
-    long fd = -EEXIST;
-    for (uint64_t attempt = 0; attempt < NAME_TRIES && fd == -EEXIST; attempt++) {
-        if (oh_place_path(recording.path, dir, exe, pid, start_ms + attempt) < 0)
-            return -ENAMETOOLONG;
-        fd = oh_sys_open(recording.path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-    }
+    struct oh_text text;
+    if (oh_place_path(recording.path, dir, exe, pid, start_ms) < 0)
+        return -ENAMETOOLONG;
+    oh_text_init(&text, recording.unpublished, sizeof recording.unpublished);
+    oh_text_add(&text, recording.path);
+    oh_text_add(&text, ".new");
+    if (text.cut)
+        return -ENAMETOOLONG;
+    long fd = oh_sys_open(recording.unpublished, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     if (fd < 0)
         return fd;
     long high = oh_sys_dup_above((int)fd, HIGH_FD);
@@ -215,6 +223,20 @@ static long create_file(const char *dir, const char *exe, uint64_t pid, uint64_t
         return fd;
     (void)oh_sys_close((int)fd);
     return high;
+}
+
+// A file system without hard links gets a rename, which cannot refuse to replace; the name's time
+// stamp then has to be enough.
+static long publish_file(const char *dir, const char *exe, uint64_t pid, uint64_t start_ms)
+{
+    long rc = -EEXIST;
+    for (uint64_t attempt = 0; attempt < NAME_TRIES && rc == -EEXIST; attempt++) {
+        (void)oh_place_path(recording.path, dir, exe, pid, start_ms + attempt);
+        rc = oh_sys_link(recording.unpublished, recording.path);
+    }
+    if (rc == 0)
+        return oh_sys_unlink(recording.unpublished);
+    return rc == -EEXIST ? rc : oh_sys_rename(recording.unpublished, recording.path);
 }
 
 static enum oh_format_off_reason reason_of(long error)
@@ -228,6 +250,8 @@ static enum oh_format_off_reason reason_of(long error)
 static long reserve_first(int fd, struct oh_format_header *plan, uint64_t bytes)
 {
     static const uint8_t zeros[4096];
+    if (bytes > oh_sys_file_size_limit())
+        return -EFBIG;
     long rc = oh_sys_fallocate(fd, 0, (off_t)bytes);
     if (rc != -EOPNOTSUPP && rc != -ENOSYS)
         return rc;
@@ -307,6 +331,18 @@ static int map_file(int fd, const struct oh_format_header *plan, uint64_t bytes)
     return 0;
 }
 
+// Fills the file and maps it; what is left undone on failure is the caller's to remove.
+static long build_file(int fd, struct oh_format_header *plan, uint64_t bytes,
+                       enum oh_format_off_reason *reason)
+{
+    long rc = reserve_first(fd, plan, first_bytes(plan));
+    *reason = reason_of(rc);
+    if (rc < 0)
+        return rc;
+    *reason = OH_OFF_no_memory;
+    return map_file(fd, plan, bytes);
+}
+
 int oh_recording_create(const struct oh_config *config, enum oh_format_off_reason *reason)
 {
     static struct oh_format_header plan;
@@ -319,27 +355,28 @@ int oh_recording_create(const struct oh_config *config, enum oh_format_off_reaso
     exe[length > 0 ? length : 0] = '\0';
     describe(&plan, config);
     uint64_t bytes = oh_layout_plan(&plan, config->exact, config->max_bytes);
-    long fd = create_file(dir, exe, plan.pid, plan.start_realtime_ns / ns_per_ms);
+    uint64_t start_ms = plan.start_realtime_ns / ns_per_ms;
+    long fd = create_file(dir, exe, plan.pid, start_ms);
     if (fd < 0) {
         *reason = reason_of(fd);
         return (int)fd;
     }
-    long rc = reserve_first((int)fd, &plan, first_bytes(&plan));
-    *reason = reason_of(rc);
+    long rc = build_file((int)fd, &plan, bytes, reason);
     if (rc == 0) {
-        rc = map_file((int)fd, &plan, bytes);
-        *reason = OH_OFF_no_memory;
+        recording.header = (struct oh_format_header *)recording.base;
+        add_texts(recording.header, config, exe);
+        uint64_t magic;
+        memcpy(&magic, OH_FORMAT_MAGIC, sizeof magic);
+        oh_store_release((uint64_t *)recording.base, magic);
+        rc = publish_file(dir, exe, plan.pid, start_ms);
+        *reason = OH_OFF_no_file;
     }
     if (rc < 0) {
-        (void)oh_sys_unlink(recording.path);
+        recording.header = NULL;
+        (void)oh_sys_unlink(recording.unpublished);
         (void)oh_sys_close((int)fd);
         return (int)rc;
     }
-    recording.header = (struct oh_format_header *)recording.base;
-    add_texts(recording.header, config, exe);
-    uint64_t magic;
-    memcpy(&magic, OH_FORMAT_MAGIC, sizeof magic);
-    oh_store_release((uint64_t *)recording.base, magic);
     *reason = OH_OFF_none;
     return 0;
 }

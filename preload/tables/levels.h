@@ -27,8 +27,8 @@ struct oh_level {
 };
 
 struct oh_levels {
-    uint32_t count;    // Levels in use.
-    uint32_t planned;  // Levels that the recording has a place for.
+    uint32_t count;   // Levels in use.
+    uint32_t planned; // Levels that the recording has a place for.
     struct oh_level level[OH_FORMAT_MAX_LEVELS];
 };
 

@@ -24,8 +24,8 @@ struct oh_format_stack *oh_stacks_at(uint32_t reference)
 
 static uint64_t hash_of(const struct oh_stack_key *key)
 {
-    return oh_hash_stack(key->epoch, oh_stack_attributes(key->kind, key->phase, key->end),
-                         key->pcs, key->depth);
+    return oh_hash_stack(key->epoch, oh_stack_attributes(key->kind, key->phase, key->end), key->pcs,
+                         key->depth);
 }
 
 static bool is_same(const struct oh_format_stack *record, const struct oh_stack_key *key,

@@ -50,8 +50,8 @@ bool oh_track_claim_start(void)
 static void make_parent_mark(void)
 {
     track.pid = oh_sys_getpid();
-    long page = oh_sys_mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    long page =
+        oh_sys_mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (oh_sys_failed(page))
         return;
     if (oh_sys_madvise((void *)page, PAGE_BYTES, MADV_WIPEONFORK) < 0) {
@@ -227,8 +227,8 @@ void oh_track_end(const struct oh_track_call *call, const void *block, uint64_t 
 
 void oh_track_take(const void *block, struct oh_track_block *taken)
 {
-    taken->recorded = block != NULL && is_on() &&
-                      oh_live_remove((uint64_t)(uintptr_t)block, &taken->facts);
+    taken->recorded =
+        block != NULL && is_on() && oh_live_remove((uint64_t)(uintptr_t)block, &taken->facts);
     if (!taken->recorded)
         return;
     oh_filter_remove(block);
