@@ -177,13 +177,16 @@ fi
 
 index_dir=$deps/apt
 index_ready=
+as_root=
 
-# apt-get with the private list and its own index files.
+# apt-get with the private list and its own index files; as root where as_root says how.
 private_apt()
 {
-    apt-get -q -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$index_dir/parts" \
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q \
+        -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$index_dir/parts" \
         -o Dir::State::Lists="$index_dir/lists" -o Dir::Cache::pkgcache= \
-        -o Dir::Cache::srcpkgcache= -o Acquire::Retries=2 \
+        -o Dir::Cache::srcpkgcache= -o Acquire::Languages=none -o Acquire::Retries=1 \
+        -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 \
         -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false "$@"
 }
 
@@ -223,22 +226,19 @@ install_packages()
     if [ -z "$missing" ]; then
         return 0
     fi
-    as_root=
-    if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null 2>&1 ||
-            fail "neither root nor sudo; as root, run: apt-get install $missing"
-        as_root=sudo
+    if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null 2>&1; then
+        fail "neither root nor sudo; as root, run: apt-get install $missing"
     fi
     update_index
     say "installing $missing"
-    # The command is a list of words on purpose.
+    if [ "$(id -u)" -ne 0 ]; then
+        as_root=sudo
+    fi
+    # The list is words on purpose.
     # shellcheck disable=SC2086
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
-        -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$index_dir/parts" \
-        -o Dir::State::Lists="$index_dir/lists" -o Dir::Cache::pkgcache= \
-        -o Dir::Cache::srcpkgcache= -o Acquire::Retries=2 \
-        install --no-install-recommends $missing ||
+    private_apt -y install --no-install-recommends $missing ||
         fail "apt could not install: $missing"
+    as_root=
 }
 
 # --- libunwind ---------------------------------------------------------------------------------
