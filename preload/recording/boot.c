@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/atomic.h"
+#include "base/thread.h"
 
 enum { MIN_ALIGN = 16 };
 
@@ -43,7 +44,8 @@ void *oh_boot_alloc(size_t align, size_t size)
         if (at + bytes <= OH_BOOT_BYTES) {
             uintptr_t block = ((uintptr_t)arena + at + MIN_ALIGN + align - 1) & ~(align - 1);
             *(size_t *)(block - MIN_ALIGN) = size;
-            (void)oh_add_relaxed(&calls, 1);
+            if (oh_thread_self.busy == 0)
+                (void)oh_add_relaxed(&calls, 1);
             return (void *)block;
         }
     }
