@@ -2,14 +2,12 @@
 #include "capture/rows.h"
 
 #include <stddef.h>
-#include <string.h>
 
 #include "base/atomic.h"
 
 enum {
     ENTRY_BITS = 14,
     ENTRY_COUNT = 1 << ENTRY_BITS, // 512 KiB of zero pages, touched as they are used.
-    WORD_COUNT = 3,
     // A head, from the lowest bit: busy, after_call, 47 bits of pc, a count of writes.
     HEAD_PC_SHIFT = 2,
     HEAD_COUNT_SHIFT = 49
@@ -21,18 +19,10 @@ static const uint64_t head_name_mask = (UINT64_C(1) << HEAD_COUNT_SHIFT) - 2;
 
 struct entry {
     uint64_t head;
-    uint64_t word[WORD_COUNT];
+    uint64_t word[OH_ROW_WORDS];
 };
 
 _Static_assert(sizeof(struct entry) == 32, "two entries on a cache line");
-
-// A row and its generation, as they lie in an entry's words.
-struct packed {
-    struct oh_row row;
-    uint32_t generation;
-};
-
-_Static_assert(sizeof(struct packed) == sizeof(uint64_t[WORD_COUNT]), "a row fills the words");
 
 static struct entry entries[ENTRY_COUNT];
 static uint32_t current_generation;
@@ -53,27 +43,19 @@ uint32_t oh_rows_generation(void)
     return oh_load32_relaxed(&current_generation);
 }
 
-bool oh_rows_find(const struct oh_row_key *key, struct oh_row *row)
+bool oh_rows_find(const struct oh_row_key *key, union oh_row *row)
 {
     uint64_t name = name_of(key);
     const struct entry *entry = entry_of(name);
     uint64_t head = oh_load_acquire(&entry->head);
     if ((head & (head_name_mask | head_busy)) != name)
         return false;
-    uint64_t words[WORD_COUNT];
-    for (size_t i = 0; i < WORD_COUNT; i++)
-        words[i] = oh_load_acquire(&entry->word[i]);
-    if (oh_load_relaxed(&entry->head) != head)
-        return false;
-    struct packed packed;
-    memcpy(&packed, words, sizeof(packed));
-    if (packed.generation != key->generation)
-        return false;
-    *row = packed.row;
-    return true;
+    for (size_t i = 0; i < OH_ROW_WORDS; i++)
+        row->word[i] = oh_load_acquire(&entry->word[i]);
+    return oh_load_relaxed(&entry->head) == head && row->generation == key->generation;
 }
 
-void oh_rows_insert(const struct oh_row_key *key, const struct oh_row *row)
+void oh_rows_insert(const struct oh_row_key *key, const union oh_row *row)
 {
     uint64_t name = name_of(key);
     struct entry *entry = entry_of(name);
@@ -83,11 +65,10 @@ void oh_rows_insert(const struct oh_row_key *key, const struct oh_row *row)
     uint64_t next = ((head >> HEAD_COUNT_SHIFT) + 1) << HEAD_COUNT_SHIFT | name;
     if (!oh_cas_acq_rel(&entry->head, &head, next | head_busy))
         return;
-    struct packed packed = {*row, key->generation};
-    uint64_t words[WORD_COUNT];
-    memcpy(words, &packed, sizeof(words));
-    for (size_t i = 0; i < WORD_COUNT; i++)
-        oh_store_release(&entry->word[i], words[i]);
+    union oh_row stored = *row;
+    stored.generation = key->generation;
+    for (size_t i = 0; i < OH_ROW_WORDS; i++)
+        oh_store_release(&entry->word[i], stored.word[i]);
     oh_store_release(&entry->head, next);
 }
 

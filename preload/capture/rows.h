@@ -33,13 +33,22 @@ enum oh_row_kind {
     OH_ROW_NONE     // Code without call frame information.
 };
 
-struct oh_row {
-    int32_t cfa_offset;   // Bytes from cfa_register to the canonical frame address (CFA).
-    uint8_t cfa_register; // enum oh_register.
-    uint8_t kind;         // enum oh_row_kind.
-    // Where the caller's register was saved, in words from the CFA; 0: it still has its value.
-    int16_t saved[OH_REG_SAVED_COUNT];
+enum { OH_ROW_WORDS = 3 };
+
+// Also as words, so that the table moves it without the compiler copying wide over narrow stores.
+union oh_row {
+    struct {
+        int32_t cfa_offset;   // Bytes from cfa_register to the canonical frame address (CFA).
+        uint8_t cfa_register; // enum oh_register.
+        uint8_t kind;         // enum oh_row_kind.
+        // Where the caller's register was saved, in words from the CFA; 0: it has its value still.
+        int16_t saved[OH_REG_SAVED_COUNT];
+        uint32_t generation; // The table's own.
+    };
+    uint64_t word[OH_ROW_WORDS];
 };
+
+_Static_assert(sizeof(union oh_row) == sizeof(uint64_t[OH_ROW_WORDS]), "a row fills its words");
 
 // What a row is of: rows after a call and at an interrupted instruction differ for one address.
 struct oh_row_key {
@@ -49,8 +58,8 @@ struct oh_row_key {
 };
 
 uint32_t oh_rows_generation(void);
-bool oh_rows_find(const struct oh_row_key *key, struct oh_row *row);
-void oh_rows_insert(const struct oh_row_key *key, const struct oh_row *row);
+bool oh_rows_find(const struct oh_row_key *key, union oh_row *row);
+void oh_rows_insert(const struct oh_row_key *key, const union oh_row *row);
 
 // Any thread, at any time.
 void oh_rows_forget(void);

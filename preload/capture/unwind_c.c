@@ -128,7 +128,7 @@ static bool place_of(uint8_t where, int64_t value, int16_t *saved)
 }
 
 // Whether the columns make a plain row, which is then in *row.
-static bool plain_row(const uint8_t *where, const int64_t *value, struct oh_row *row)
+static bool plain_row(const uint8_t *where, const int64_t *value, union oh_row *row)
 {
     enum oh_register base = register_of(value[COLUMN_CFA_REGISTER]);
     int64_t offset = value[COLUMN_CFA_OFFSET];
@@ -147,7 +147,7 @@ static bool plain_row(const uint8_t *where, const int64_t *value, struct oh_row 
     return true;
 }
 
-static OH_NOINLINE void make_row(const struct oh_row_key *key, struct oh_row *row)
+static OH_NOINLINE void make_row(const struct oh_row_key *key, union oh_row *row)
 {
     uint8_t where[COLUMN_COUNT];
     int64_t value[COLUMN_COUNT];
@@ -170,23 +170,25 @@ static OH_NOINLINE void make_row(const struct oh_row_key *key, struct oh_row *ro
         oh_rows_insert(key, row);
 }
 
+// Writes the caller's registers over the frame's one by one: a copy of the whole would wait for
+// these stores.
 static enum oh_c_step step_plain(struct oh_registers *regs, struct oh_readable *stack,
-                                 const struct oh_row *row)
+                                 const union oh_row *row)
 {
     uint64_t cfa = regs->r[row->cfa_register] + (uint64_t)(int64_t)row->cfa_offset;
-    struct oh_registers caller = *regs;
-    if (cfa <= regs->r[OH_REG_SP] || !oh_readable_word(stack, cfa - WORD_BYTES, &caller.pc))
+    uint64_t pc;
+    if (cfa <= regs->r[OH_REG_SP] || !oh_readable_word(stack, cfa - WORD_BYTES, &pc))
         return OH_C_STEP_BROKEN;
-    for (unsigned i = 0; i < OH_REG_SAVED_COUNT; i++)
-        if (row->saved[i] != 0 &&
-            !oh_readable_word(stack, cfa + (uint64_t)(row->saved[i] * (int64_t)WORD_BYTES),
-                              &caller.r[i]))
+    for (unsigned i = 0; i < OH_REG_SAVED_COUNT; i++) {
+        uint64_t slot = cfa + (uint64_t)((int64_t)row->saved[i] * WORD_BYTES);
+        if (row->saved[i] != 0 && !oh_readable_word(stack, slot, &regs->r[i]))
             return OH_C_STEP_BROKEN;
-    if (caller.pc == 0)
+    }
+    if (pc == 0)
         return OH_C_STEP_END;
-    caller.r[OH_REG_SP] = cfa;
-    caller.after_call = true;
-    *regs = caller;
+    regs->r[OH_REG_SP] = cfa;
+    regs->pc = pc;
+    regs->after_call = true;
     return OH_C_STEP_FRAME;
 }
 
@@ -221,22 +223,20 @@ static OH_NOINLINE enum oh_c_step step_complex(struct oh_registers *regs, bool i
         return OH_C_STEP_BROKEN;
     if (rc == 0 || pc == 0)
         return OH_C_STEP_END;
-    struct oh_registers caller = *regs;
-    caller.pc = pc;
-    caller.after_call = !is_signal;
+    regs->pc = pc;
+    regs->after_call = !is_signal;
     for (unsigned i = 0; i < SAME_REGISTER_COUNT; i++) {
         unw_word_t value;
         if (unw_get_reg(&cursor, same_registers[i].libunwind, &value) == 0)
-            caller.r[same_registers[i].ours] = value;
+            regs->r[same_registers[i].ours] = value;
     }
-    *regs = caller;
     return OH_C_STEP_FRAME;
 }
 
 enum oh_c_step oh_unwind_c_step(struct oh_registers *regs, struct oh_readable *stack)
 {
     struct oh_row_key key = {regs->pc, regs->after_call, oh_rows_generation()};
-    struct oh_row row;
+    union oh_row row;
     if (oh_unlikely(!oh_rows_find(&key, &row)))
         make_row(&key, &row);
     switch ((enum oh_row_kind)row.kind) {

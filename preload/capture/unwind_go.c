@@ -5,6 +5,7 @@
 
 enum {
     WORD_BYTES = 8,
+    PAGE_BYTES = 4096,
     // Words of a g: its stack's bounds come first in every version.
     G_STACK_LOW = 0,
     G_STACK_HIGH = 8
@@ -19,6 +20,7 @@ struct walk {
     uint64_t bp;
     uint64_t begin; // Bounds of the goroutine's stack above asmcgocall's frame; 0, 0: not known.
     uint64_t end;
+    uint64_t page; // Number of the page that was read last; at first none.
 };
 
 // What is special about the function that a return address lies in.
@@ -29,7 +31,7 @@ enum place {
     PLACE_END     // It has no caller that we want.
 };
 
-static enum place place_of(const struct oh_go_runtime *runtime, uint64_t pc)
+static OH_NOINLINE enum place special_place_of(const struct oh_go_runtime *runtime, uint64_t pc)
 {
     static const struct {
         enum oh_go_function function;
@@ -39,15 +41,22 @@ static enum place place_of(const struct oh_go_runtime *runtime, uint64_t pc)
         {OH_GO_CGOCALLBACK, PLACE_SWITCH}, {OH_GO_SYSTEMSTACK, PLACE_SWITCH},
         {OH_GO_MORESTACK, PLACE_END},      {OH_GO_MCALL, PLACE_END},
         {OH_GO_RT0_GO, PLACE_END},         {OH_GO_SIGTRAMP, PLACE_C},
+        {OH_GO_CROSSCALL2, PLACE_C},
     };
-    if (oh_go_runtime_in(runtime, OH_GO_CROSSCALL2, pc))
-        return PLACE_C;
-    if (pc - runtime->special_begin > runtime->special_end - runtime->special_begin)
-        return PLACE_ORDINARY;
     for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++)
         if (oh_go_runtime_in(runtime, places[i].function, pc))
             return places[i].place;
     return PLACE_ORDINARY;
+}
+
+static inline enum place place_of(const struct oh_go_runtime *runtime, uint64_t pc)
+{
+    uint64_t special = runtime->special_end - runtime->special_begin;
+    const struct oh_go_range *crosscall2 = &runtime->function[OH_GO_CROSSCALL2].range[0];
+    if (pc - runtime->special_begin > special &&
+        pc - crosscall2->begin > crosscall2->end - crosscall2->begin)
+        return PLACE_ORDINARY;
+    return special_place_of(runtime, pc);
 }
 
 static bool read_word(const struct walk *walk, uint64_t address, uint64_t *value)
@@ -55,6 +64,21 @@ static bool read_word(const struct walk *walk, uint64_t address, uint64_t *value
     if (address - walk->begin < walk->end - walk->begin)
         return oh_readable_go_word(address, value);
     return oh_readable_word(walk->stack, address, value);
+}
+
+// The frame pointer record at walk->bp: {caller's record, return address}.
+static inline bool read_record(struct walk *walk, uint64_t *next, uint64_t *pc)
+{
+    uint64_t page = walk->bp / PAGE_BYTES;
+    if (page == walk->page && walk->bp % PAGE_BYTES != PAGE_BYTES - WORD_BYTES) {
+        *next = oh_word_at(walk->bp);
+        *pc = oh_word_at(walk->bp + WORD_BYTES);
+        return true;
+    }
+    if (!read_word(walk, walk->bp, next) || !read_word(walk, walk->bp + WORD_BYTES, pc))
+        return false;
+    walk->page = page;
+    return true;
 }
 
 // Sets the walk's bounds from a g and the depth of its stack; false when they make no sense.
@@ -127,21 +151,22 @@ static bool resume_c(const struct walk *walk, uint64_t frame, struct oh_register
     return true;
 }
 
-// Follows the chain of frame pointer records: {caller's record, return address}.
+// Follows the chain of frame pointer records.
 static enum oh_go_walk follow(struct walk *walk, struct oh_frames *frames,
-                              struct oh_registers *regs)
+                              const struct oh_go_runtime *runtime, struct oh_registers *regs)
 {
     for (;;) {
         uint64_t next;
         uint64_t pc;
         if (walk->bp == 0)
             return OH_GO_WALK_END;
-        if (walk->bp % WORD_BYTES != 0 || !read_word(walk, walk->bp, &next) ||
-            !read_word(walk, walk->bp + WORD_BYTES, &pc))
+        if (walk->bp % WORD_BYTES != 0 || !read_record(walk, &next, &pc))
             return OH_GO_WALK_BROKEN;
-        const struct oh_go_runtime *runtime = oh_go_runtime_at(pc);
-        if (!runtime)
-            return OH_GO_WALK_BROKEN;
+        if (oh_unlikely(pc - runtime->text >= runtime->etext - runtime->text)) {
+            runtime = oh_go_runtime_at(pc);
+            if (!runtime)
+                return OH_GO_WALK_BROKEN;
+        }
         if (!oh_frames_add(frames, pc))
             return OH_GO_WALK_FULL;
         enum place place = place_of(runtime, pc);
@@ -158,7 +183,7 @@ static enum oh_go_walk follow(struct walk *walk, struct oh_frames *frames,
 enum oh_go_walk oh_unwind_go(struct oh_frames *frames, const struct oh_go_runtime *runtime,
                              struct oh_registers *regs, struct oh_readable *stack)
 {
-    struct walk walk = {stack, regs->r[OH_REG_BP], 0, 0};
+    struct walk walk = {.stack = stack, .bp = regs->r[OH_REG_BP], .page = UINT64_MAX};
     // As everywhere: one more than the address of an interrupted instruction.
     uint64_t pc = regs->pc + (regs->after_call ? 0 : 1);
     if (!oh_frames_add(frames, pc))
@@ -170,5 +195,5 @@ enum oh_go_walk oh_unwind_go(struct oh_frames *frames, const struct oh_go_runtim
         if (rc != OH_GO_WALK_C)
             return rc;
     }
-    return follow(&walk, frames, regs);
+    return follow(&walk, frames, runtime, regs);
 }
