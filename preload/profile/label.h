@@ -16,6 +16,7 @@ struct oh_label_frame {
     const char *name; // As shown, leaf first; inlined calls are frames of their own.
     uint32_t length;
     uint32_t flags; // enum oh_symbol_frame_flag.
+    uint32_t roles; // oh_label_roles() of the three above, which callers may keep per function.
 };
 
 struct oh_label_stack {
@@ -32,6 +33,9 @@ struct oh_labels {
     size_t package_len;                 // 0: the sample has no init_package.
     char package[OH_LABEL_PACKAGE_MAX]; // Import path, or "[constructor]", "[thread]".
 };
+
+// What the name means for the labels: bits that only this module knows.
+uint32_t oh_label_roles(const char *name, size_t length, uint32_t flags);
 
 void oh_label_stack(const struct oh_label_stack *stack, struct oh_labels *labels);
 

@@ -12,6 +12,7 @@
 #ifndef OH_PROFILE_MODEL_H
 #define OH_PROFILE_MODEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,7 +43,6 @@ enum oh_profile_label {
 struct oh_profile_string {
     const char *data; // Valid UTF-8, NUL-terminated.
     uint32_t length;
-    uint32_t hash;
 };
 
 // Strings below are indices of strings[]; 0 is the empty one.
@@ -125,7 +125,14 @@ int oh_profile_intern_location(struct oh_profile *profile,
 // Copies the locations; adds values (saturating) and variances to a sample that is already there.
 int oh_profile_add_sample(struct oh_profile *profile, const struct oh_profile_sample *sample,
                           uint32_t *index);
+// Keeps the samples that `keep` says yes to, in their order; indices of samples change.
+void oh_profile_keep_samples(struct oh_profile *profile,
+                             bool (*keep)(void *arg, const struct oh_profile_sample *sample),
+                             void *arg);
 int oh_profile_add_comment(struct oh_profile *profile, const char *text, size_t length);
+
+// Mean size of the sample's allocations, 0 when there are none: the label `bytes`.
+int64_t oh_profile_block_bytes(const struct oh_profile_sample *sample);
 
 // NUL-terminated text of a string index.
 static inline const char *oh_profile_text(const struct oh_profile *profile, uint32_t string)

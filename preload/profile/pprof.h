@@ -11,7 +11,6 @@
 #ifndef OH_PROFILE_PPROF_H
 #define OH_PROFILE_PPROF_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -87,9 +86,10 @@ const char *oh_pprof_value_name(enum oh_profile_value value);
 const char *oh_pprof_value_unit(enum oh_profile_value value);
 const char *oh_pprof_label_key(enum oh_profile_label label);
 
-// Writes the whole profile, gzipped: 0, -ENOMEM, or the sink's error.
-int oh_pprof_write(const struct oh_profile *profile, oh_sink_fn *sink, void *arg);
+// Writes the whole profile, gzipped: 0, -ENOMEM, or the sink's error. The profile gets a few more
+// strings (the names above); nothing else in it changes.
+int oh_pprof_write(struct oh_profile *profile, oh_sink_fn *sink, void *arg);
 // The same bytes without gzip.
-int oh_pprof_write_raw(const struct oh_profile *profile, oh_sink_fn *sink, void *arg);
+int oh_pprof_write_raw(struct oh_profile *profile, oh_sink_fn *sink, void *arg);
 
 #endif

@@ -33,9 +33,4 @@ int oh_writer_build(struct oh_view *view, struct oh_symbols *symbols,
                     const struct oh_writer_options *options, struct oh_arena *arena,
                     struct oh_profile *profile);
 
-// Keeps the samples with the most inuse_space (then alloc_space) and folds the others into one
-// sample `[other sites]` per label set, until at most max_samples are left. For servers that
-// refuse larger profiles. Tells so in a comment.
-int oh_writer_fold(struct oh_profile *profile, uint32_t max_samples);
-
 #endif

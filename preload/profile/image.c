@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See image.h.
+
+#include "profile/image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/sys.h"
+
+enum { MAPS_READ_BYTES = 4096 };
+
+static int map_file(struct oh_image *image, int fd, struct stat *st)
+{
+    long rc = oh_sys_fstat(fd, st);
+    if (rc < 0)
+        return (int)rc;
+    if (!S_ISREG(st->st_mode) || st->st_size <= 0)
+        return -ENOEXEC;
+    size_t size = (size_t)st->st_size;
+    long mapped = oh_sys_mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (oh_sys_failed(mapped))
+        return (int)mapped;
+    image->bytes = (const uint8_t *)(uintptr_t)mapped;
+    image->size = size;
+    return 0;
+}
+
+static bool is_same_file(const struct stat *st, const struct oh_format_module *identity)
+{
+    uint64_t mtime_ns =
+        (uint64_t)st->st_mtim.tv_sec * UINT64_C(1000000000) + (uint64_t)st->st_mtim.tv_nsec;
+    return (identity->file_bytes == 0 || identity->file_bytes == (uint64_t)st->st_size) &&
+           (identity->file_inode == 0 || identity->file_inode == (uint64_t)st->st_ino) &&
+           (identity->file_mtime_ns == 0 || identity->file_mtime_ns == mtime_ns);
+}
+
+// A Go build id that is longer than the recording has room for was recorded by its end.
+static bool ends_with(struct oh_elf_bytes id, const struct oh_format_module *identity)
+{
+    size_t length = identity->build_id_bytes;
+    bool whole = length < OH_FORMAT_BUILD_ID_BYTES ? id.len == length : id.len >= length;
+    return id.data != NULL && whole &&
+           memcmp(id.data + (id.len - length), identity->build_id, length) == 0;
+}
+
+static bool has_identity(const struct oh_image *image, const struct stat *st,
+                         const struct oh_format_module *identity)
+{
+    uint8_t id[OH_ELF_BUILD_ID_MAX];
+    switch (identity->build_id_kind) {
+    case OH_ID_GNU: {
+        size_t length = oh_elf_build_id(&image->elf, id);
+        return length == identity->build_id_bytes && memcmp(id, identity->build_id, length) == 0;
+    }
+    case OH_ID_GO: return ends_with(oh_elf_go_build_id(&image->elf), identity);
+    default: return is_same_file(st, identity);
+    }
+}
+
+int oh_image_open(struct oh_image *image, const char *path, const struct oh_format_module *identity)
+{
+    struct oh_image made = {0};
+    struct stat st;
+    long fd = oh_sys_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+    if (fd < 0)
+        return (int)fd;
+    int rc = map_file(&made, (int)fd, &st);
+    (void)oh_sys_close((int)fd);
+    if (rc == 0)
+        rc = oh_elf_open(&made.elf, made.bytes, made.size);
+    if (rc == 0 && identity != NULL && !has_identity(&made, &st, identity))
+        rc = -ESTALE;
+    if (rc == 0)
+        *image = made;
+    else
+        oh_image_close(&made);
+    return rc;
+}
+
+void oh_image_close(struct oh_image *image)
+{
+    if (image->bytes != NULL)
+        (void)oh_sys_munmap((void *)(uintptr_t)image->bytes, image->size);
+    memset(image, 0, sizeof *image);
+}
+
+// A line of /proc/self/maps as it comes byte by byte: "begin-end rwxp ...".
+struct maps_line {
+    uint64_t bounds[2];
+    unsigned field; // 0 begin, 1 end, 2 the r, 3 the rest.
+    bool readable;
+};
+
+static void take_byte(struct maps_line *line, char c)
+{
+    if (line->field >= 3)
+        return;
+    if (line->field == 2) {
+        line->readable = c == 'r';
+        line->field = 3;
+    } else if (c == '-' || c == ' ') {
+        line->field++;
+    } else {
+        unsigned digit = c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'a') + 10;
+        line->bounds[line->field] = line->bounds[line->field] << 4 | digit;
+    }
+}
+
+size_t oh_image_loaded_bytes(uint64_t address)
+{
+    char buf[MAPS_READ_BYTES];
+    struct maps_line line = {0};
+    uint64_t end = address;
+    off_t at = 0;
+    long fd = oh_sys_open("/proc/self/maps", O_RDONLY, 0);
+    if (fd < 0)
+        return 0;
+    for (;;) {
+        long got = oh_sys_pread((int)fd, buf, sizeof buf, at);
+        if (got == -EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        at += got;
+        for (long i = 0; i < got; i++) {
+            take_byte(&line, buf[i]);
+            if (buf[i] != '\n')
+                continue;
+            if (line.readable && line.bounds[0] <= end && end < line.bounds[1])
+                end = line.bounds[1];
+            line = (struct maps_line){0};
+        }
+    }
+    (void)oh_sys_close((int)fd);
+    return (size_t)(end - address);
+}

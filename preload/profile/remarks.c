@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See remarks.h. The header's values may change while they are read: each is read once.
+
+#include "profile/remarks.h"
+
+#include <string.h>
+
+#include "base/atomic.h"
+#include "base/text.h"
+
+enum { REMARK_BYTES = 4096 };
+
+static const char *const counter_texts[OH_COUNTER_COUNT] = {
+#define OH_COUNTER(id, text) text,
+#include "offheap/counters.def"
+#undef OH_COUNTER
+};
+
+static const char *const off_texts[OH_OFF_REASON_COUNT] = {
+#define OH_OFF_REASON(id, text) text,
+#include "offheap/offreasons.def"
+#undef OH_OFF_REASON
+};
+
+struct remarks {
+    const struct oh_view *view;
+    const struct oh_symbols *symbols;
+    struct oh_profile *profile;
+    struct oh_text text;
+    int error;
+    char buf[REMARK_BYTES];
+};
+
+static struct oh_text *begin(struct remarks *remarks)
+{
+    oh_text_init(&remarks->text, remarks->buf, sizeof remarks->buf);
+    return &remarks->text;
+}
+
+static void end(struct remarks *remarks)
+{
+    if (remarks->error == 0)
+        remarks->error =
+            oh_profile_add_comment(remarks->profile, remarks->text.buf, remarks->text.length);
+}
+
+static void add_title(struct remarks *remarks)
+{
+    const struct oh_format_header *header = remarks->view->header;
+    struct oh_text *text = begin(remarks);
+    size_t length;
+    const char *exe = oh_view_text(remarks->view, header->exe, &length);
+    oh_text_add_bytes(text, header->writer, strnlen(header->writer, sizeof header->writer));
+    oh_text_add(text, ": unmanaged (C) memory of pid ");
+    oh_text_add_u64(text, header->pid);
+    if (length != 0) {
+        oh_text_add(text, " (");
+        oh_text_add_bytes(text, exe, length);
+        oh_text_add(text, ")");
+    }
+    end(remarks);
+}
+
+static void add_mode(struct remarks *remarks)
+{
+    const struct oh_format_header *header = remarks->view->header;
+    struct oh_text *text = begin(remarks);
+    if (header->mode == OH_MODE_EXACT) {
+        oh_text_add(text, "exact: every allocation was recorded");
+    } else {
+        oh_text_add(text, "sampled: one sample per ");
+        oh_text_add_u64(text, header->sample_bytes);
+        oh_text_add(text, " bytes on average; the values are estimates");
+    }
+    end(remarks);
+    if ((oh_load32_relaxed(&header->flags) & OH_FLAG_PHASE_KNOWN) != 0)
+        return;
+    text = begin(remarks);
+    oh_text_add(text, "phase: the begin of main was not seen; it is told from the stacks alone");
+    end(remarks);
+}
+
+static void add_state(struct remarks *remarks)
+{
+    const struct oh_format_header *header = remarks->view->header;
+    if (oh_load32_acquire(&header->state) != OH_STATE_OFF)
+        return;
+    uint32_t reason = oh_load32_relaxed(&header->off_reason);
+    uint64_t error = oh_load_relaxed(&header->off_errno);
+    struct oh_text *text = begin(remarks);
+    oh_text_add(text, "no longer recorded: ");
+    oh_text_add(text, reason < OH_OFF_REASON_COUNT ? off_texts[reason] : "for an unknown reason");
+    if (error != 0) {
+        oh_text_add(text, " (error ");
+        oh_text_add_u64(text, error);
+        oh_text_add(text, ")");
+    }
+    end(remarks);
+}
+
+static void add_count(struct remarks *remarks, uint64_t count, const char *of_what)
+{
+    if (count == 0)
+        return;
+    struct oh_text *text = begin(remarks);
+    oh_text_add_u64(text, count);
+    oh_text_add(text, " ");
+    oh_text_add(text, of_what);
+    end(remarks);
+}
+
+static void add_counters(struct remarks *remarks)
+{
+    const struct oh_format_header *header = remarks->view->header;
+    for (int i = 0; i < OH_COUNTER_COUNT; i++)
+        add_count(remarks, oh_load_relaxed(&header->counters[i]), counter_texts[i]);
+    add_count(remarks, remarks->view->damaged, "damaged entries of the recording, left out");
+}
+
+static void add_modules(struct remarks *remarks)
+{
+    const struct oh_symbols *symbols = remarks->symbols;
+    for (uint32_t i = 0; i < symbols->module_count; i++) {
+        const struct oh_symbol_module *module = &symbols->modules[i];
+        if (module->fallback_pcs == 0)
+            continue;
+        struct oh_text *text = begin(remarks);
+        oh_text_add_u64(text, module->fallback_pcs);
+        oh_text_add(text, " addresses of ");
+        oh_text_add(text, module->path_len != 0 ? module->path : "a module without a path");
+        oh_text_add(text, " have no name: ");
+        oh_text_add(text, oh_symbol_verdict_text(module->verdict));
+        end(remarks);
+    }
+    add_count(remarks, symbols->unknown_pcs, "addresses that lie in no recorded module");
+}
+
+static void add_notes(struct remarks *remarks)
+{
+    for (int i = 0; i < OH_FORMAT_NOTES; i++) {
+        size_t length;
+        const char *note = oh_view_text(remarks->view, remarks->view->header->notes[i], &length);
+        if (length == 0)
+            continue;
+        oh_text_add_bytes(begin(remarks), note, length);
+        end(remarks);
+    }
+}
+
+int oh_remarks_add(const struct oh_view *view, const struct oh_symbols *symbols,
+                   struct oh_profile *profile)
+{
+    struct remarks remarks = {.view = view, .symbols = symbols, .profile = profile};
+    add_title(&remarks);
+    add_mode(&remarks);
+    add_state(&remarks);
+    add_counters(&remarks);
+    add_modules(&remarks);
+    add_notes(&remarks);
+    return remarks.error;
+}
