@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <ucontext.h>
 
 #include "capture/rows.h"
@@ -51,6 +52,7 @@ typedef int find_object_fn(void *pc, struct found_object *result);
 
 static find_object_fn *find_object;
 static oh_c_find_module_fn *find_module;
+static struct oh_c_module loader;
 
 void oh_unwind_c_init(void)
 {
@@ -58,6 +60,7 @@ void oh_unwind_c_init(void)
     *(void **)&find_object = dlsym(RTLD_DEFAULT, "_dl_find_object");
     // Rows are kept in our own table; libunwind's is behind a mutex.
     (void)unw_set_caching_policy(unw_local_addr_space, UNW_CACHE_NONE);
+    (void)oh_unwind_c_find_module(getauxval(AT_BASE), &loader);
 }
 
 void oh_unwind_c_set_finder(oh_c_find_module_fn *find)
@@ -156,8 +159,10 @@ static OH_NOINLINE void make_row(const struct oh_row_key *key, union oh_row *row
     memset(row, 0, sizeof(*row));
     int rc =
         oh_libunwind_row(key->pc, key->after_call, where, value, &return_column, &signal_frame);
+    // The loader runs constructors from the few instructions where the process began; they have no
+    // call frame information, and nothing called them.
     if (rc < 0)
-        row->kind = OH_ROW_NONE;
+        row->kind = key->pc - loader.begin < loader.end - loader.begin ? OH_ROW_END : OH_ROW_NONE;
     else if (return_column != DWARF_RETURN)
         row->kind = OH_ROW_COMPLEX;
     else if (signal_frame)
