@@ -39,8 +39,9 @@ void *oh_boot_alloc(size_t align, size_t size)
         align = MIN_ALIGN;
     if (size <= OH_BOOT_BYTES && align <= OH_BOOT_BYTES) {
         size_t bytes = (size + MIN_ALIGN + align + MIN_ALIGN - 1) & ~(size_t)(MIN_ALIGN - 1);
-        uint64_t at =
-            oh_load_relaxed(&used) > OH_BOOT_BYTES ? OH_BOOT_BYTES : oh_add_relaxed(&used, bytes);
+        // A request that is too large takes nothing, so that smaller ones go on.
+        bool fits = oh_load_relaxed(&used) + bytes <= OH_BOOT_BYTES;
+        uint64_t at = fits ? oh_add_relaxed(&used, bytes) : OH_BOOT_BYTES;
         if (at + bytes <= OH_BOOT_BYTES) {
             uintptr_t block = ((uintptr_t)arena + at + MIN_ALIGN + align - 1) & ~(align - 1);
             *(size_t *)(block - MIN_ALIGN) = size;
