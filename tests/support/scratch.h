@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Directories of a test's own, removed with all that is in them.
+
+#ifndef OH_SUPPORT_SCRATCH_H
+#define OH_SUPPORT_SCRATCH_H
+
+#include <stddef.h>
+
+enum { OH_SCRATCH_BYTES = 256 };
+
+// Makes a directory below `parent` ("/tmp" when NULL) and writes its path; ends the process when
+// that cannot be done.
+void oh_scratch_make(char path[OH_SCRATCH_BYTES], const char *parent);
+void oh_scratch_remove(const char *path);
+
+// The number of entries; the path of the last one in *found (OH_SCRATCH_BYTES), if there is one.
+int oh_scratch_list(const char *path, char *found);
+
+#endif

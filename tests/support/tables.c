@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/tables.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "recording/recording.h"
+#include "tables/live.h"
+#include "tables/stacks.h"
+
+void oh_tables_config(struct oh_config *config, const char *dir, uint64_t max_bytes)
+{
+    oh_config_read(config, NULL);
+    config->exact = true;
+    config->dir = dir;
+    config->max_bytes = max_bytes;
+}
+
+void oh_tables_begin(const struct oh_config *config)
+{
+    enum oh_format_off_reason reason;
+    int rc = oh_recording_create(config, &reason);
+    if (rc < 0) {
+        (void)fprintf(stderr, "no recording in %s: %s (reason %d)\n", config->dir, strerror(-rc),
+                      (int)reason);
+        exit(1);
+    }
+    oh_stacks_init();
+    oh_live_init();
+}
+
+static int add_stack(void *arg, const struct oh_view_stack *stack)
+{
+    struct oh_tables_sum *sum = arg;
+    sum->stacks++;
+    sum->alloc_objects += stack->alloc_objects;
+    sum->alloc_bytes += stack->alloc_bytes;
+    sum->free_objects += stack->free_objects;
+    sum->free_bytes += stack->free_bytes;
+    sum->samples += stack->samples;
+    return 0;
+}
+
+static int add_block(void *arg, const struct oh_view_block *block)
+{
+    struct oh_tables_sum *sum = arg;
+    sum->blocks++;
+    sum->blocks_bytes += block->size;
+    return 0;
+}
+
+static int add_module(void *arg, const struct oh_format_module *module, uint32_t number)
+{
+    struct oh_tables_sum *sum = arg;
+    (void)module;
+    (void)number;
+    sum->modules++;
+    return 0;
+}
+
+int oh_tables_sum(const void *base, size_t size, struct oh_tables_sum *sum)
+{
+    struct oh_view view;
+    struct oh_view_fault fault;
+    memset(sum, 0, sizeof *sum);
+    int rc = oh_view_open(&view, base, size, &fault);
+    if (rc < 0) {
+        (void)fprintf(stderr, "refused: section %s, offset %llu, found %llu, bound %llu\n",
+                      fault.section, (unsigned long long)fault.offset,
+                      (unsigned long long)fault.found, (unsigned long long)fault.bound);
+        return rc;
+    }
+    (void)oh_view_each_stack(&view, add_stack, sum);
+    (void)oh_view_each_block(&view, add_block, sum);
+    (void)oh_view_each_module(&view, add_module, sum);
+    sum->damaged = view.damaged;
+    return 0;
+}
+
+int oh_tables_sum_file(const char *path, struct oh_tables_sum *sum)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (fstat(fd, &st) < 0 || st.st_size == 0) {
+        (void)close(fd);
+        return -ENODATA;
+    }
+    void *base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    (void)close(fd);
+    if (base == MAP_FAILED)
+        return -errno;
+    int rc = oh_tables_sum(base, (size_t)st.st_size, sum);
+    (void)munmap(base, (size_t)st.st_size);
+    return rc;
+}
+
+uint64_t oh_tables_counter(enum oh_format_counter counter)
+{
+    return oh_load_relaxed(&oh_recording_header()->counters[counter]);
+}
