@@ -245,7 +245,10 @@ struct oh_elf_bytes oh_elf_find_note(struct oh_elf_bytes notes, size_t align, co
         size_t desc_at = padded(sizeof note + (size_t)note.n_namesz, step);
         if (!in_bounds(notes.len, desc_at, note.n_descsz))
             break;
-        if (note.n_type == type && note.n_namesz == owner_len &&
+        // Go counts the padding of its own name.
+        size_t owner_pad = padded(owner_len, 4) - owner_len;
+        if (note.n_type == type && note.n_namesz >= owner_len &&
+            note.n_namesz - owner_len <= owner_pad &&
             memcmp(notes.data + sizeof note, owner, owner_len) == 0)
             return (struct oh_elf_bytes){.data = notes.data + desc_at, .len = note.n_descsz};
         size_t next = padded(desc_at + note.n_descsz, step);
