@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a report can be made of.
+
+#include "cli/input.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "cli/words.h"
+#include "profile/decode.h"
+#include "profile/gunzip.h"
+
+// What a decoded profile may take in memory.
+static const size_t arena_max_bytes = (size_t)8 << 30;
+
+// A protobuf has no magic, but a profile begins with its first sample type: field 1, some bytes.
+static bool looks_like_profile(const char *path)
+{
+    unsigned char bytes[2] = {0};
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) {
+        return false;
+    }
+    const ssize_t got = read(fd, bytes, sizeof bytes);
+    (void)close(fd);
+    return got == (ssize_t)sizeof bytes &&
+           (oh_gunzip_is_gzip(bytes, sizeof bytes) || bytes[0] == 0x0a);
+}
+
+static int open_profile(struct oh_input *input, const char *path, struct oh_err *err)
+{
+    int result = oh_arena_init(&input->made.arena, arena_max_bytes);
+    if (result < 0) {
+        return oh_err_no_memory(err);
+    }
+    result = oh_decode_file(path, &input->made.arena, &input->made.profile, err);
+    if (result == 0) {
+        input->title = oh_str_printf("Profile %s", path);
+    }
+    return result;
+}
+
+static char *recording_title(const struct oh_reader *reader)
+{
+    const struct oh_format_header *const header = reader->view.header;
+    const bool is_alive = reader->pid != 0;
+    char state[256] = "";
+    (void)oh_reader_describe_state(header, is_alive, state, sizeof state);
+    return oh_str_printf("C memory of %s, pid %d (%s%s)", oh_words_exe(&reader->view),
+                         is_alive ? (int)reader->pid : (int)header->pid,
+                         is_alive ? "running, " : "gone, ", state);
+}
+
+static int open_recording(struct oh_input *input, const char *what, const char *const *dirs,
+                          size_t dir_count, struct oh_err *err)
+{
+    struct oh_reader reader;
+    int result = oh_reader_open(&reader, what, err);
+    if (result < 0) {
+        return result;
+    }
+    result = oh_export_build(&reader, dirs, dir_count, &input->made, &input->warnings, err);
+    if (result == 0) {
+        input->title = recording_title(&reader);
+    }
+    oh_reader_close(&reader);
+    return result;
+}
+
+int oh_input_open(struct oh_input *input, const char *what, const char *const *dirs,
+                  size_t dir_count, struct oh_err *err)
+{
+    struct oh_input opened = {0};
+    pid_t pid = 0;
+    int result = 0;
+    if (oh_reader_target(what, &pid) == OH_TARGET_FILE && looks_like_profile(what)) {
+        result = open_profile(&opened, what, err);
+    } else {
+        result = open_recording(&opened, what, dirs, dir_count, err);
+    }
+    if (result == 0 && opened.title == NULL) {
+        result = oh_err_no_memory(err);
+    }
+    if (result < 0) {
+        oh_input_close(&opened);
+        return result;
+    }
+    // The model refers to its arena by address.
+    *input = opened;
+    input->made.profile.arena = &input->made.arena;
+    return 0;
+}
+
+void oh_input_close(struct oh_input *input)
+{
+    oh_export_fini(&input->made);
+    oh_list_fini(&input->warnings);
+    free(input->title);
+    input->title = NULL;
+}
+
+struct oh_report_input oh_input_for_report(const struct oh_input *input)
+{
+    return (struct oh_report_input){
+        .title = input->title, .profile = &input->made.profile, .warnings = &input->warnings};
+}

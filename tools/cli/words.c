@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What several commands say and name alike.
+
+#include "cli/words.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/human.h"
+#include "base/path.h"
+#include "cli/cli.h"
+
+const char *oh_words_exe(const struct oh_view *view)
+{
+    const char *const base = oh_path_base(oh_view_text(view, view->header->exe, NULL));
+    return base[0] != '\0' ? base : "program";
+}
+
+char *oh_words_default_profile(const struct oh_view *view)
+{
+    return oh_str_printf("offheap.%s.%u.pb.gz", oh_words_exe(view), (unsigned)view->header->pid);
+}
+
+char *oh_words_quote(const char *word)
+{
+    static const char *const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                     "0123456789_-+=:,./@%^";
+    if (word[0] != '\0' && word[0] != '-' && word[strspn(word, plain)] == '\0') {
+        return strdup(word);
+    }
+    // The worst case: every character is a quote, written as '\''.
+    char *const quoted = malloc(4 * strlen(word) + sizeof "./''");
+    if (quoted == NULL) {
+        return NULL;
+    }
+    char *at = stpcpy(quoted, word[0] == '-' ? "./'" : "'");
+    for (; *word != '\0'; word++) {
+        if (*word == '\'') {
+            at = stpcpy(at, "'\\''");
+        } else {
+            *at++ = *word;
+        }
+    }
+    (void)stpcpy(at, "'");
+    return quoted;
+}
+
+char *oh_words_totals(const struct oh_profile *profile)
+{
+    double bytes = 0;
+    double objects = 0;
+    for (uint32_t i = 0; i < profile->sample_count; i++) {
+        bytes += (double)profile->samples[i].values[OH_VALUE_INUSE_SPACE];
+        objects += (double)profile->samples[i].values[OH_VALUE_INUSE_OBJECTS];
+    }
+    char size[OH_HUMAN_BYTES];
+    char count[OH_HUMAN_BYTES];
+    oh_human_format_bytes(bytes, size);
+    oh_human_format_count(objects, count);
+    return oh_str_printf("%s in use in %s object%s", size, count, objects == 1 ? "" : "s");
+}
+
+void oh_words_tell_profile(const char *path, const struct oh_profile *profile, size_t warning_count)
+{
+    char *const quoted = oh_words_quote(path);
+    char *const totals = oh_words_totals(profile);
+    char warnings[64] = "";
+    if (warning_count > 0) {
+        (void)snprintf(warnings, sizeof warnings, "; %zu warning%s, see offheap report",
+                       warning_count, warning_count == 1 ? "" : "s");
+    }
+    oh_cli_note("%s (%s%s): go tool pprof -http=: %s", path, totals != NULL ? totals : "", warnings,
+                quoted != NULL ? quoted : path);
+    free(quoted);
+    free(totals);
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The difference of two profiles: what grew, by stack. Stacks are matched by the names of their
+// frames and their labels, not by addresses, so that two runs or two builds can be compared.
+
+#ifndef OH_REPORT_DIFF_H
+#define OH_REPORT_DIFF_H
+
+#include <stdio.h>
+
+#include "base/err.h"
+#include "report/render.h"
+#include "report/select.h"
+
+int oh_report_render_diff(FILE *out, const struct oh_report_input *older,
+                          const struct oh_report_input *newer, const struct oh_report_query *query,
+                          struct oh_err *err);
+
+#endif

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The report.
+
+#include "report/render.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/human.h"
+#include "profile/pprof.h"
+#include "report/text.h"
+
+enum {
+    OH_REPORT_SIZE_WIDTH = 11,
+    OH_REPORT_SHARE_WIDTH = 7,
+    OH_REPORT_ERROR_WIDTH = 7,
+    OH_REPORT_COUNT_WIDTH = 11,
+};
+
+static void print_when(FILE *out, int64_t time_ns)
+{
+    if (time_ns <= 0) {
+        return;
+    }
+    const time_t seconds = (time_t)(time_ns / 1000000000);
+    struct tm utc;
+    char text[64] = "";
+    if (gmtime_r(&seconds, &utc) != NULL) {
+        (void)strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S UTC", &utc);
+    }
+    (void)fprintf(out, "  as of      %s\n", text);
+}
+
+static void print_mode(FILE *out, const struct oh_profile *profile)
+{
+    if (profile->period <= 1) {
+        (void)fputs("  measured   every allocation: the numbers are exact\n", out);
+        return;
+    }
+    char size[OH_HUMAN_BYTES];
+    oh_human_format_bytes((double)profile->period, size);
+    (void)fprintf(out,
+                  "  measured   one sample per %s on average: the numbers are estimates, ± is one "
+                  "standard error\n",
+                  size);
+}
+
+void oh_report_render_header(FILE *out, const struct oh_report_input *input)
+{
+    const struct oh_profile *const profile = input->profile;
+    (void)fprintf(out, "%s\n", input->title);
+    print_when(out, profile->time_ns);
+    print_mode(out, profile);
+    for (uint32_t i = 0; i < profile->comment_count; i++) {
+        (void)fprintf(out, "  %-10s %s\n", i == 0 ? "comments" : "",
+                      oh_profile_text(profile, profile->comments[i]));
+    }
+    for (size_t i = 0; input->warnings != NULL && i < input->warnings->count; i++) {
+        (void)fprintf(out, "  %-10s %s\n", "warning", input->warnings->texts[i]);
+    }
+}
+
+static void print_total(FILE *out, const char *name, const struct oh_report_sum *sum,
+                        enum oh_profile_value space, enum oh_profile_value objects)
+{
+    char size[OH_REPORT_CELL_BYTES];
+    char count[OH_REPORT_CELL_BYTES];
+    char error[OH_REPORT_CELL_BYTES];
+    oh_report_format_value(space, sum->values[space], size);
+    oh_report_format_value(objects, sum->values[objects], count);
+    oh_report_format_error(sum->values[space], sum->variances[space], error);
+    (void)fprintf(out, "  %-10s %s%s%s in %s object%s\n", name, size, error[0] != '\0' ? " " : "",
+                  error, count, sum->values[objects] == 1 ? "" : "s");
+}
+
+// In use by phase, in the order in which a program goes through them.
+static void print_phases(FILE *out, const struct oh_profile *profile)
+{
+    static const char *const phases[] = {"init", "main", "unknown"};
+    const char *gap = "  by phase   ";
+    for (size_t p = 0; p < sizeof phases / sizeof phases[0]; p++) {
+        double bytes = 0;
+        size_t samples = 0;
+        for (uint32_t i = 0; i < profile->sample_count; i++) {
+            const struct oh_profile_sample *const sample = &profile->samples[i];
+            const char *const phase = oh_profile_text(profile, sample->labels[OH_LABEL_PHASE]);
+            if (strcmp(phase, phases[p]) == 0) {
+                bytes += (double)sample->values[OH_VALUE_INUSE_SPACE];
+                samples++;
+            }
+        }
+        if (samples == 0) {
+            continue;
+        }
+        char size[OH_HUMAN_BYTES];
+        oh_human_format_bytes(bytes, size);
+        (void)fprintf(out, "%s%s %s", gap, phases[p], size);
+        gap = ", ";
+    }
+    if (gap[0] == ',') {
+        (void)fputs(" in use\n", out);
+    }
+}
+
+static void print_filters(FILE *out, const struct oh_report_query *query,
+                          const struct oh_report_rows *rows)
+{
+    if (query->phase == NULL && query->kind == NULL && query->focus == NULL) {
+        return;
+    }
+    (void)fputs("  only      ", out);
+    if (query->phase != NULL) {
+        (void)fprintf(out, " --phase %s", query->phase);
+    }
+    if (query->kind != NULL) {
+        (void)fprintf(out, " --kind %s", query->kind);
+    }
+    if (query->focus != NULL) {
+        (void)fprintf(out, " --focus %s", query->focus);
+    }
+    (void)fprintf(out, ": %zu of %zu stacks\n", rows->shown.samples, rows->total.samples);
+    print_total(out, "  in use", &rows->shown, OH_VALUE_INUSE_SPACE, OH_VALUE_INUSE_OBJECTS);
+    print_total(out, "  allocated", &rows->shown, OH_VALUE_ALLOC_SPACE, OH_VALUE_ALLOC_OBJECTS);
+}
+
+static void print_share(FILE *out, double part, double whole)
+{
+    char text[OH_REPORT_CELL_BYTES] = "";
+    if (whole != 0) {
+        (void)snprintf(text, sizeof text, "%.1f%%", 100 * part / whole);
+    }
+    oh_report_print_cell(out, text, OH_REPORT_SHARE_WIDTH);
+}
+
+static void print_value(FILE *out, const struct oh_profile_sample *sample,
+                        enum oh_profile_value which, int width)
+{
+    char text[OH_REPORT_CELL_BYTES];
+    oh_report_format_value(which, (double)sample->values[which], text);
+    oh_report_print_cell(out, text, width);
+}
+
+static void print_row(FILE *out, const struct oh_report_input *input,
+                      const struct oh_report_query *query, const struct oh_report_rows *rows,
+                      size_t row, double cumulative)
+{
+    const struct oh_profile_sample *const sample = &input->profile->samples[rows->samples[row]];
+    const double value = (double)sample->values[query->sort];
+    const double whole = rows->total.values[query->sort];
+    char error[OH_REPORT_CELL_BYTES];
+    oh_report_format_error(value, sample->variances[query->sort], error);
+    (void)fprintf(out, "%4zu", row + 1);
+    print_value(out, sample, OH_VALUE_INUSE_SPACE, OH_REPORT_SIZE_WIDTH);
+    print_value(out, sample, OH_VALUE_INUSE_OBJECTS, OH_REPORT_COUNT_WIDTH);
+    print_value(out, sample, OH_VALUE_ALLOC_SPACE, OH_REPORT_SIZE_WIDTH);
+    print_value(out, sample, OH_VALUE_ALLOC_OBJECTS, OH_REPORT_COUNT_WIDTH);
+    print_share(out, value, whole);
+    print_share(out, cumulative, whole);
+    oh_report_print_cell(out, error, OH_REPORT_ERROR_WIDTH);
+    (void)fputs("  ", out);
+    oh_report_print_labels(out, input->profile, sample);
+    (void)fputc('\n', out);
+    oh_report_print_stack(out, input->profile, sample);
+    (void)fputc('\n', out);
+}
+
+static void print_rows(FILE *out, const struct oh_report_input *input,
+                       const struct oh_report_query *query, const struct oh_report_rows *rows)
+{
+    const size_t shown =
+        query->limit != 0 && query->limit < rows->count ? query->limit : rows->count;
+    (void)fprintf(out, "\n%4s%*s%*s%*s%*s%*s%*s%*s  %s\n", "#", OH_REPORT_SIZE_WIDTH, "in use",
+                  OH_REPORT_COUNT_WIDTH, "objects", OH_REPORT_SIZE_WIDTH, "allocated",
+                  OH_REPORT_COUNT_WIDTH, "objects", OH_REPORT_SHARE_WIDTH, "share",
+                  OH_REPORT_SHARE_WIDTH, "sum", OH_REPORT_ERROR_WIDTH, "error", "labels");
+    double cumulative = 0;
+    for (size_t i = 0; i < shown; i++) {
+        cumulative += (double)input->profile->samples[rows->samples[i]].values[query->sort];
+        print_row(out, input, query, rows, i, cumulative);
+    }
+    if (shown < rows->count) {
+        char rest[OH_REPORT_CELL_BYTES];
+        oh_report_format_value(query->sort, rows->shown.values[query->sort] - cumulative, rest);
+        (void)fprintf(out, "%zu more stacks with %s (--limit 0 shows all)\n", rows->count - shown,
+                      rest);
+    }
+    if (rows->empty_count > 0) {
+        (void)fprintf(out, "%zu stacks with no %s are not shown (--sort alloc_space shows them)\n",
+                      rows->empty_count, oh_pprof_value_name(query->sort));
+    }
+}
+
+// An empty report says why it is empty.
+static void explain_empty(FILE *out, const struct oh_report_input *input,
+                          const struct oh_report_query *query, const struct oh_report_rows *rows)
+{
+    (void)fputc('\n', out);
+    if (rows->total.samples == 0 && input->profile->period > 1) {
+        char size[OH_HUMAN_BYTES];
+        oh_human_format_bytes((double)input->profile->period, size);
+        (void)fprintf(out,
+                      "Nothing to show: no allocation was sampled. A program that allocates much "
+                      "less than %s in C\nleaves no sample; --exact or a smaller --sample sees "
+                      "it. The comments above tell what was not recorded.\n",
+                      size);
+    } else if (rows->total.samples == 0) {
+        (void)fputs("Nothing to show: no allocation was recorded. The comments above tell what was "
+                    "not recorded.\n",
+                    out);
+    } else if (rows->shown.samples == 0) {
+        (void)fprintf(out, "Nothing to show: none of the %zu stacks matches.\n",
+                      rows->total.samples);
+    } else {
+        (void)fprintf(out,
+                      "Nothing to show: all %zu stacks have no %s, what they allocated was freed "
+                      "(--sort alloc_space shows them).\n",
+                      rows->shown.samples, oh_pprof_value_name(query->sort));
+    }
+}
+
+int oh_report_render(FILE *out, const struct oh_report_input *input,
+                     const struct oh_report_query *query, struct oh_err *err)
+{
+    struct oh_report_rows rows;
+    const int result = oh_report_select(input->profile, query, &rows, err);
+    if (result < 0) {
+        return result;
+    }
+    oh_report_render_header(out, input);
+    print_total(out, "in use", &rows.total, OH_VALUE_INUSE_SPACE, OH_VALUE_INUSE_OBJECTS);
+    print_total(out, "allocated", &rows.total, OH_VALUE_ALLOC_SPACE, OH_VALUE_ALLOC_OBJECTS);
+    print_phases(out, input->profile);
+    print_filters(out, query, &rows);
+    (void)fprintf(out, "  sorted by  %s: share, sum and error are of it\n",
+                  oh_pprof_value_name(query->sort));
+    if (rows.count > 0) {
+        print_rows(out, input, query, &rows);
+    } else {
+        explain_empty(out, input, query, &rows);
+    }
+    oh_report_rows_fini(&rows);
+    return 0;
+}

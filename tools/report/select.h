@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Chooses and orders the samples of a profile that a report shows. A row is a sample: a stack with
+// its labels. Pure: reads a profile, keeps nothing of it but indices.
+
+#ifndef OH_REPORT_SELECT_H
+#define OH_REPORT_SELECT_H
+
+#include <regex.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "profile/model.h"
+
+struct oh_report_query {
+    enum oh_profile_value sort; // Which value orders and shares.
+    const char *phase;          // "init", "main", "unknown"; NULL: any.
+    const char *kind;           // NULL: any.
+    const char *focus;          // A POSIX extended expression; NULL: any.
+    size_t limit;               // Rows shown; 0: all.
+};
+
+// Sums over samples; the variances of independent estimates add up.
+struct oh_report_sum {
+    double values[OH_VALUE_COUNT];
+    double variances[OH_VALUE_COUNT];
+    size_t samples;
+};
+
+struct oh_report_rows {
+    uint32_t *samples; // Indices of the profile's samples, the largest first.
+    size_t count;
+    size_t empty_count; // Samples that match, but whose sorted value is 0: not among the rows.
+    struct oh_report_sum total; // Of all samples of the profile.
+    struct oh_report_sum shown; // Of the samples that match the query.
+};
+
+// 0; -EINVAL: the expression of focus is wrong (told in err); -ENOMEM.
+int oh_report_select(const struct oh_profile *profile, const struct oh_report_query *query,
+                     struct oh_report_rows *rows, struct oh_err *err);
+void oh_report_rows_fini(struct oh_report_rows *rows);
+
+// The query's expression, compiled once for several profiles. An absent one matches everything.
+struct oh_report_filter {
+    const struct oh_report_query *query;
+    regex_t focus;
+    bool has_focus;
+};
+int oh_report_filter_init(struct oh_report_filter *filter, const struct oh_report_query *query,
+                          struct oh_err *err);
+void oh_report_filter_fini(struct oh_report_filter *filter);
+bool oh_report_filter_matches(const struct oh_report_filter *filter,
+                              const struct oh_profile *profile,
+                              const struct oh_profile_sample *sample);
+
+void oh_report_sum_add(struct oh_report_sum *sum, const struct oh_profile_sample *sample);
+
+// The value called "inuse_space", ...: true and *value, or false.
+bool oh_report_parse_sort(const char *name, enum oh_profile_value *value);
+
+#endif
