@@ -51,4 +51,6 @@ target_compile_options(oh_host_flags INTERFACE
     -fno-builtin-free
     -fno-builtin-aligned_alloc
     -fno-stack-protector
+    -ffunction-sections
+    -fdata-sections
     -U_FORTIFY_SOURCE)

@@ -24,13 +24,13 @@ build_packages="gcc libc6-dev binutils make patch cmake ninja-build dpkg-dev zli
 test_packages="g++ clang-format-14 shellcheck libcmocka-dev golang-1.19-go protobuf-compiler
     musl-tools"
 
-# What libunwind is built with. No thread-local storage by call, no symbol that could be preempted:
-# it ends up inside liboffheap.so.
+# What libunwind is built with. It ends up inside liboffheap.so: no thread-local storage by call, no
+# symbol that could be preempted, and sections that the linker drops where nothing reaches them.
 libunwind_configure="--with-pic --enable-static --disable-shared --disable-minidebuginfo
     --disable-cxx-exceptions --disable-tests --disable-block-signals --disable-conservative-checks
     --disable-coredump --disable-ptrace --disable-setjmp --disable-documentation"
 libunwind_cflags="-O2 -g -fvisibility=hidden -ftls-model=initial-exec -fno-semantic-interposition
-    -fno-stack-protector"
+    -fno-stack-protector -ffunction-sections -fdata-sections"
 
 say()
 {

@@ -18,7 +18,7 @@ awk '!/^#/ && NF { print $1 }' "$allow" | sort >"$scratch/allowed"
     nm -D --undefined-only "$library" | awk '{ sub(/@.*/, "", $NF); print $NF }'
     readelf -rW "$library" | awk '$3 ~ /JUMP_SLO|GLOB_DAT|_64$/ && NF >= 5 { sub(/@.*/, "", $5); print $5 }' |
         grep -E '^[A-Za-z_]' || true
-} | sort -u >"$scratch/called"
+} | grep -v '^offheap_' | sort -u >"$scratch/called"
 
 comm -13 "$scratch/allowed" "$scratch/called" |
     sed 's/$/: called by the library, not in tests\/lint\/calls.allow/' >>"$scratch/faults"
