@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -95,13 +94,24 @@ long oh_sys_access_write(const char *path)
     return call3(SYS_faccessat, AT_FDCWD, (long)path, W_OK | X_OK);
 }
 
-long oh_sys_fallocate(int fd, off_t offset, off_t length)
+// tmpfs gives up what it has reserved when a signal is pending, so a whole table at once might never
+// come to its end in a program with a fast timer; a step does.
+long oh_sys_reserve(int fd, uint64_t offset, uint64_t length)
 {
-    long rc;
-    do {
-        rc = call4(SYS_fallocate, fd, 0, offset, length);
-    } while (rc == -EINTR);
-    return rc;
+    enum { STEP_BYTES = 1 << 20, TRIES = 100 };
+    uint64_t end = offset + length;
+    int tries = TRIES;
+    while (offset < end) {
+        uint64_t step = end - offset < STEP_BYTES ? end - offset : STEP_BYTES;
+        long rc = call4(SYS_fallocate, fd, 0, (long)offset, (long)step);
+        if (rc < 0 && (rc != -EINTR || --tries == 0))
+            return rc;
+        if (rc == 0) {
+            offset += step;
+            tries = TRIES;
+        }
+    }
+    return 0;
 }
 
 long oh_sys_ftruncate(int fd, off_t length)

@@ -31,7 +31,9 @@ long oh_sys_fstat(int fd, struct stat *st);
 long oh_sys_stat(const char *path, struct stat *st);
 long oh_sys_statfs_type(const char *path); // The file system's magic number, or negative.
 long oh_sys_access_write(const char *path);
-long oh_sys_fallocate(int fd, off_t offset, off_t length); // Retries on EINTR; extends the file.
+// Has [offset, offset + length) on the disk and extends the file (fallocate): 0, or a negative error.
+// Bounded, also while signals keep coming.
+long oh_sys_reserve(int fd, uint64_t offset, uint64_t length);
 long oh_sys_ftruncate(int fd, off_t length);
 uint64_t oh_sys_file_size_limit(void); // RLIMIT_FSIZE; UINT64_MAX when there is none.
 long oh_sys_rename(const char *from, const char *to);

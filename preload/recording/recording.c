@@ -94,13 +94,13 @@ static long reserve_range(const struct oh_format_section *section)
     if (section->offset + section->bytes > oh_sys_file_size_limit())
         return -EFBIG;
     if (file_is_ours(recording.fd))
-        return oh_sys_fallocate(recording.fd, (off_t)section->offset, (off_t)section->bytes);
+        return oh_sys_reserve(recording.fd, section->offset, section->bytes);
     long fd = oh_sys_open(recording.path, O_RDWR | O_NOFOLLOW, 0);
     if (fd < 0)
         return fd;
     long rc = -ESTALE;
     if (file_is_ours((int)fd))
-        rc = oh_sys_fallocate((int)fd, (off_t)section->offset, (off_t)section->bytes);
+        rc = oh_sys_reserve((int)fd, section->offset, section->bytes);
     (void)oh_sys_close((int)fd);
     return rc;
 }
@@ -252,7 +252,7 @@ static long reserve_first(int fd, struct oh_format_header *plan, uint64_t bytes)
     static const uint8_t zeros[4096];
     if (bytes > oh_sys_file_size_limit())
         return -EFBIG;
-    long rc = oh_sys_fallocate(fd, 0, (off_t)bytes);
+    long rc = oh_sys_reserve(fd, 0, bytes);
     if (rc != -EOPNOTSUPP && rc != -ENOSYS)
         return rc;
     plan->flags |= OH_FLAG_NO_FALLOCATE;
