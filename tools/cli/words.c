@@ -13,7 +13,8 @@
 
 const char *oh_words_exe(const struct oh_view *view)
 {
-    const char *const base = oh_path_base(oh_view_text(view, view->header->exe, NULL));
+    size_t length = 0;
+    const char *const base = oh_path_base(oh_view_text(view, view->header->exe, &length));
     return base[0] != '\0' ? base : "program";
 }
 

@@ -113,7 +113,7 @@ static int explain_write(int code, const char *path, struct oh_err *err)
 }
 
 // The profile under a name of its own, then in place of what was there.
-static int write_and_rename(const struct oh_profile *profile, const char *path, const char *part)
+static int write_and_rename(struct oh_profile *profile, const char *path, const char *part)
 {
     int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (fd < 0) {
@@ -139,7 +139,7 @@ static bool is_special(const char *path)
     return stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
 }
 
-int oh_export_write(const struct oh_profile *profile, const char *path, struct oh_err *err)
+int oh_export_write(struct oh_profile *profile, const char *path, struct oh_err *err)
 {
     int result = 0;
     if (strcmp(path, "-") == 0) {

@@ -28,6 +28,6 @@ void oh_export_fini(struct oh_export *made);
 
 // Writes the gzipped profile to `path` through a file beside it that is renamed when it is
 // complete; "-" is the standard output.
-int oh_export_write(const struct oh_profile *profile, const char *path, struct oh_err *err);
+int oh_export_write(struct oh_profile *profile, const char *path, struct oh_err *err);
 
 #endif

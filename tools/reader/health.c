@@ -64,8 +64,9 @@ int oh_reader_collect_warnings(const struct oh_reader *reader, struct oh_list *w
         }
     }
     for (size_t i = 0; i < OH_FORMAT_NOTES && result == 0; i++) {
-        const char *const note = oh_view_text(&reader->view, header->notes[i], NULL);
-        if (note[0] != '\0') {
+        size_t length = 0;
+        const char *const note = oh_view_text(&reader->view, header->notes[i], &length);
+        if (length != 0) {
             result = oh_list_add(warnings, "%s", note);
         }
     }
