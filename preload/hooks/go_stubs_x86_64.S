@@ -22,6 +22,8 @@ oh_go_entry_stub:
         .hidden oh_go_exit_stub
         .type   oh_go_exit_stub, @function
 oh_go_exit_stub:
+        .cfi_startproc
+        .cfi_undefined rip      // The outermost function: nothing comes back here.
         endbr64
         movl    8(%rsp), %ebx
         movl    $SYS_rt_sigprocmask, %eax
@@ -51,6 +53,7 @@ leave:  movl    $SYS_exit_group, %eax
         movl    %ebx, %edi
         syscall
         jmp     leave
+        .cfi_endproc
         .size   oh_go_exit_stub, . - oh_go_exit_stub
 
         .section .rodata
