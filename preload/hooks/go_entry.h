@@ -23,8 +23,8 @@ enum oh_go_entry_state {
 
 // bias and headers are those of the executable. 0, or: -ENOENT no main.main or no such word,
 // -EMLINK more than one such word, or the error of the write; nothing is changed then.
-int oh_go_entry_install(const struct oh_go_runtime *runtime, uint64_t bias,
-                        const Elf64_Phdr *phdrs, unsigned phdr_count);
+int oh_go_entry_install(const struct oh_go_runtime *runtime, uint64_t bias, const Elf64_Phdr *phdrs,
+                        unsigned phdr_count);
 
 enum oh_go_entry_state oh_go_entry_state(void);
 
