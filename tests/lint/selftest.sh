@@ -220,10 +220,17 @@ library "$sound" -Wl,-rpath,/x
 fails linkage 'search path' "$scratch/lib.so"
 library "$sound
 int puts(const char *); void offheap_say(void) { puts(\"x\"); }"
-fails calls 'puts: called by the library' "$scratch/lib.so"
+fails calls 'puts@offheap_say: called by the library' "$scratch/lib.so"
 library "$sound
 void *offheap_get(void) { return malloc(8); }"
-fails calls 'malloc: called by the library' "$scratch/lib.so"
+fails calls 'malloc@offheap_get: called by the library' "$scratch/lib.so"
+put tests/lint/calls.allow "$(cat "$tree/tests/lint/calls.allow")
+malloc@offheap_get The reason."
+passes calls "$scratch/lib.so"
+library "$sound
+void *offheap_get(void) { return malloc(8); }
+void *offheap_other(void) { return malloc(9); }"
+fails calls 'malloc@offheap_other: called' "$scratch/lib.so"
 put tests/lint/calls.allow 'memcpy'
 fails calls 'memcpy has no reason' "$scratch/lib.so"
 finish
