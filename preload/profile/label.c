@@ -162,11 +162,10 @@ static size_t unescape(const char *from, size_t length, char *out)
 {
     size_t used = 0;
     for (size_t i = 0; i < length; i++) {
-        bool escaped = from[i] == '%' && i + 2 < length && hex_digit(from[i + 1]) >= 0 &&
-                       hex_digit(from[i + 2]) >= 0;
-        out[used++] =
-            escaped ? (char)(hex_digit(from[i + 1]) << 4 | hex_digit(from[i + 2])) : from[i];
-        i += escaped ? 2 : 0;
+        int high = i + 2 < length && from[i] == '%' ? hex_digit(from[i + 1]) : -1;
+        int low = high >= 0 ? hex_digit(from[i + 2]) : -1;
+        out[used++] = low >= 0 ? (char)(high * 16 + low) : from[i];
+        i += low >= 0 ? 2 : 0;
     }
     return used;
 }

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a recording made by hand to the model: values, labels, merging, comments. Names come from a
+// source of the test's own.
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "profile/pprof.h"
+#include "profile/writer.h"
+#include "support/synthetic.h"
+
+enum { ARENA_BYTES = 64 << 20 };
+
+struct fixture {
+    struct oh_synthetic recording;
+    struct oh_arena arena;
+    struct oh_view view;
+    struct oh_symbols symbols;
+    struct oh_profile profile;
+};
+
+static struct fixture fixture;
+
+static const char *find_file(void *self, struct oh_symbol_module *module,
+                             enum oh_symbol_verdict *verdict)
+{
+    (void)self;
+    (void)module;
+    *verdict = OH_VERDICT_MISSING;
+    return NULL;
+}
+
+// 0x1100 of the executable is a function with a call inlined into it; everything below 0x2000 of
+// the executable has a name.
+static int name_c(void *self, struct oh_symbol_module *module, uint64_t address,
+                  oh_symbol_emit_fn *emit, void *arg)
+{
+    (void)self;
+    char name[32];
+    if ((module->raw.flags & OH_MODULE_MAIN) == 0)
+        return 0;
+    struct oh_symbol_frame frame = {.name = name, .file = "/src/app.c", .file_len = 10, .line = 7};
+    frame.name_len = (size_t)snprintf(name, sizeof name, "f_%llx", (unsigned long long)address);
+    if (address == 0x10ff) {
+        struct oh_symbol_frame inlined = {
+            .name = "inner", .name_len = 5, .line = 3, .flags = OH_FRAME_INLINED};
+        (void)emit(arg, &inlined);
+    }
+    (void)emit(arg, &frame);
+    return address == 0x10ff ? 2 : 1;
+}
+
+static const struct oh_symbol_source source = {.find_file = find_file,
+                                               .c_frames = name_c,
+                                               .asks_without_file = true};
+
+static int build(const struct oh_writer_options *options)
+{
+    struct oh_view_fault fault;
+    assert_int_equal(
+        oh_view_open(&fixture.view, fixture.recording.bytes, fixture.recording.size, &fault), 0);
+    assert_int_equal(
+        oh_symbols_init(&fixture.symbols, &fixture.arena, &fixture.view, &source, false), 0);
+    return oh_writer_build(&fixture.view, &fixture.symbols, options, &fixture.arena,
+                           &fixture.profile);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return oh_arena_init(&fixture.arena, ARENA_BYTES);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    oh_symbols_fini(&fixture.symbols);
+    oh_arena_fini(&fixture.arena);
+    return 0;
+}
+
+static const char *text(uint32_t string)
+{
+    return oh_profile_text(&fixture.profile, string);
+}
+
+static const struct oh_profile_sample *find_sample(const char *phase, int64_t alloc_bytes)
+{
+    for (uint32_t i = 0; i < fixture.profile.sample_count; i++) {
+        const struct oh_profile_sample *sample = &fixture.profile.samples[i];
+        if (strcmp(text(sample->labels[OH_LABEL_PHASE]), phase) == 0 &&
+            sample->values[OH_VALUE_ALLOC_SPACE] == alloc_bytes)
+            return sample;
+    }
+    fail_msg("no sample %s %lld", phase, (long long)alloc_bytes);
+    return NULL;
+}
+
+static const char *name_at(const struct oh_profile_sample *sample, uint32_t frame, uint32_t line)
+{
+    const struct oh_profile_location *location =
+        &fixture.profile.locations[sample->locations[frame]];
+    assert_true(line < location->line_count);
+    return text(fixture.profile.functions[location->lines[line].function].name);
+}
+
+static bool has_comment(const char *part)
+{
+    for (uint32_t i = 0; i < fixture.profile.comment_count; i++) {
+        if (strstr(text(fixture.profile.comments[i]), part) != NULL)
+            return true;
+    }
+    return false;
+}
+
+static void test_build_exact_recording_gives_the_counters(void **state)
+{
+    (void)state;
+    oh_synthetic_sample(&fixture.recording, OH_MODE_EXACT);
+    assert_int_equal(build(NULL), 0);
+    assert_int_equal(fixture.profile.sample_count, 3);
+    assert_int_equal(fixture.profile.period, 1);
+    const struct oh_profile_sample *sample = find_sample("init", 1000);
+    assert_int_equal(sample->values[OH_VALUE_ALLOC_OBJECTS], 10);
+    assert_int_equal(sample->values[OH_VALUE_INUSE_OBJECTS], 3);
+    assert_int_equal(sample->values[OH_VALUE_INUSE_SPACE], 300);
+    assert_string_equal(text(sample->labels[OH_LABEL_HEAP]), "unmanaged");
+    assert_string_equal(text(sample->labels[OH_LABEL_KIND]), "malloc");
+    assert_int_equal(oh_profile_block_bytes(sample), 100);
+}
+
+static void test_build_names_leaf_first_with_inlined_calls(void **state)
+{
+    (void)state;
+    oh_synthetic_sample(&fixture.recording, OH_MODE_EXACT);
+    assert_int_equal(build(NULL), 0);
+    const struct oh_profile_sample *sample = find_sample("init", 1000);
+    assert_int_equal(sample->depth, 3);
+    assert_string_equal(name_at(sample, 0, 0), "[libc-part.so]");
+    assert_string_equal(name_at(sample, 1, 0), "inner");
+    assert_string_equal(name_at(sample, 1, 1), "f_10ff");
+    assert_string_equal(name_at(sample, 2, 0), "f_11ff");
+    const struct oh_profile_location *leaf = &fixture.profile.locations[sample->locations[0]];
+    assert_int_equal(leaf->address, 0x500fff);
+    const struct oh_profile_function *function =
+        &fixture.profile.functions[leaf->lines[0].function];
+    assert_string_equal(text(function->system_name), "libc-part.so+0xfff");
+    const struct oh_profile_mapping *mapping = &fixture.profile.mappings[leaf->mapping];
+    assert_string_equal(text(mapping->file), "/opt/libc-part.so");
+    assert_string_equal(text(mapping->build_id), "0a1b2c3d");
+    assert_string_equal(text(fixture.profile.mappings[0].file), "/opt/app");
+}
+
+static void test_build_cut_stack_ends_in_truncated(void **state)
+{
+    (void)state;
+    oh_synthetic_sample(&fixture.recording, OH_MODE_EXACT);
+    assert_int_equal(build(NULL), 0);
+    const struct oh_profile_sample *sample = find_sample("main", 64);
+    assert_int_equal(sample->depth, 3);
+    assert_string_equal(name_at(sample, 2, 0), "[truncated]");
+    assert_int_equal(sample->values[OH_VALUE_INUSE_SPACE], 0);
+}
+
+static void test_build_sampled_recording_rounds_and_has_variances(void **state)
+{
+    (void)state;
+    oh_synthetic_sample(&fixture.recording, OH_MODE_SAMPLED);
+    assert_int_equal(build(NULL), 0);
+    assert_int_equal(fixture.profile.period, 524288);
+    const struct oh_profile_sample *sample = find_sample("main", 2500);
+    assert_int_equal(sample->values[OH_VALUE_ALLOC_OBJECTS], 3);
+    assert_int_equal(sample->values[OH_VALUE_INUSE_OBJECTS], 3);
+    assert_float_equal(sample->variances[OH_VALUE_ALLOC_OBJECTS], 3.75, 1e-9);
+    assert_float_equal(sample->variances[OH_VALUE_INUSE_OBJECTS], 3.75, 1e-9);
+    assert_float_equal(sample->variances[OH_VALUE_INUSE_SPACE], 3750000, 1e-3);
+    assert_float_equal(find_sample("init", 1000)->variances[OH_VALUE_INUSE_SPACE], 0, 1e-9);
+}
+
+static void test_build_stacks_with_equal_frames_and_labels_are_one_sample(void **state)
+{
+    (void)state;
+    const uint64_t pcs[] = {0x401100, 0x401200};
+    const struct oh_format_stack first = {.phase = OH_PHASE_MAIN, .epoch = 0};
+    const struct oh_format_stack later = {.phase = OH_PHASE_MAIN, .epoch = 1};
+    oh_synthetic_begin(&fixture.recording, OH_MODE_EXACT);
+    oh_synthetic_module(&fixture.recording, "/opt/app", 0x400000, 0x480000)->flags = OH_MODULE_MAIN;
+    struct oh_format_stack *stack = oh_synthetic_stack(&fixture.recording, &first, pcs, 2, 0);
+    stack->alloc_objects = 1;
+    stack->alloc_bytes = 10;
+    stack = oh_synthetic_stack(&fixture.recording, &later, pcs, 2, 1);
+    stack->alloc_objects = 2;
+    stack->alloc_bytes = 20;
+    oh_synthetic_stack(&fixture.recording, &later, pcs, 1, 1); // Nothing counted: no sample.
+    assert_int_equal(build(NULL), 0);
+    assert_int_equal(fixture.profile.sample_count, 1);
+    assert_int_equal(find_sample("main", 30)->values[OH_VALUE_ALLOC_OBJECTS], 3);
+}
+
+static void test_build_module_of_another_epoch_is_not_used(void **state)
+{
+    (void)state;
+    const uint64_t pcs[] = {0x500100};
+    const struct oh_format_stack early = {.phase = OH_PHASE_MAIN, .epoch = 1};
+    const struct oh_format_stack late = {.phase = OH_PHASE_MAIN, .epoch = 2};
+    oh_synthetic_begin(&fixture.recording, OH_MODE_EXACT);
+    oh_synthetic_module(&fixture.recording, "/opt/liba.so", 0x500000, 0x510000)->last_epoch = 1;
+    oh_synthetic_module(&fixture.recording, "/opt/libb.so", 0x500000, 0x510000)->first_epoch = 2;
+    oh_synthetic_stack(&fixture.recording, &early, pcs, 1, 0)->alloc_bytes = 1;
+    oh_synthetic_stack(&fixture.recording, &late, pcs, 1, 0)->alloc_bytes = 2;
+    assert_int_equal(build(NULL), 0);
+    assert_string_equal(name_at(find_sample("main", 1), 0, 0), "[liba.so]");
+    assert_string_equal(name_at(find_sample("main", 2), 0, 0), "[libb.so]");
+    assert_true(has_comment("1 addresses of /opt/liba.so have no name"));
+}
+
+static void test_build_address_outside_of_modules_is_unknown(void **state)
+{
+    (void)state;
+    const uint64_t pcs[] = {0x900000};
+    const struct oh_format_stack like = {.phase = OH_PHASE_MAIN};
+    oh_synthetic_begin(&fixture.recording, OH_MODE_EXACT);
+    oh_synthetic_stack(&fixture.recording, &like, pcs, 1, 0)->alloc_bytes = 1;
+    oh_synthetic_stack(&fixture.recording, &like, pcs, 0, 0)->alloc_bytes = 2;
+    assert_int_equal(build(NULL), 0);
+    assert_string_equal(name_at(find_sample("main", 1), 0, 0), "[unknown]");
+    assert_string_equal(name_at(find_sample("main", 2), 0, 0), "[unknown]");
+    assert_true(has_comment("1 addresses that lie in no recorded module"));
+}
+
+static void test_build_own_library_is_left_out(void **state)
+{
+    (void)state;
+    const uint64_t pcs[] = {0x401200, 0x601000, 0x401300};
+    const struct oh_format_stack like = {.phase = OH_PHASE_MAIN};
+    oh_synthetic_begin(&fixture.recording, OH_MODE_EXACT);
+    oh_synthetic_module(&fixture.recording, "/opt/app", 0x400000, 0x480000)->flags = OH_MODULE_MAIN;
+    oh_synthetic_module(&fixture.recording, "/opt/liboffheap.so", 0x600000, 0x610000)->flags =
+        OH_MODULE_SELF;
+    oh_synthetic_stack(&fixture.recording, &like, pcs, 3, 0)->alloc_bytes = 1;
+    assert_int_equal(build(NULL), 0);
+    assert_int_equal(find_sample("main", 1)->depth, 2);
+}
+
+static void test_build_tells_what_is_missing(void **state)
+{
+    (void)state;
+    oh_synthetic_sample(&fixture.recording, OH_MODE_SAMPLED);
+    struct oh_format_header *header = oh_synthetic_header(&fixture.recording);
+    header->counters[OH_COUNTER_dropped_live_full] = 12;
+    header->state = OH_STATE_OFF;
+    header->off_reason = OH_OFF_no_space;
+    header->off_errno = 28;
+    header->flags = 0;
+    const char *const more[] = {"and this"};
+    const struct oh_writer_options options = {.comments = more, .comment_count = 1};
+    assert_int_equal(build(&options), 0);
+    assert_true(has_comment("offheap 0.1.0: unmanaged (C) memory of pid 4711 (/opt/app)"));
+    assert_true(has_comment("one sample per 524288 bytes"));
+    assert_true(has_comment("12 allocations not recorded: the table of live blocks is full"));
+    assert_true(has_comment("no longer recorded: no room: the disk is full (error 28)"));
+    assert_true(has_comment("the begin of main was not seen"));
+    assert_true(has_comment("a note"));
+    assert_true(has_comment("and this"));
+}
+
+static bool stop_at_once(void *arg)
+{
+    (void)arg;
+    return true;
+}
+
+static void test_build_told_to_stop_gives_up(void **state)
+{
+    (void)state;
+    const struct oh_writer_options options = {.stop = stop_at_once};
+    oh_synthetic_sample(&fixture.recording, OH_MODE_EXACT);
+    assert_int_equal(build(&options), -ETIMEDOUT);
+}
+
+static void test_build_arena_too_small_says_so(void **state)
+{
+    (void)state;
+    oh_synthetic_sample(&fixture.recording, OH_MODE_EXACT);
+    oh_arena_fini(&fixture.arena);
+    for (size_t bytes = 4096; bytes < 512 << 10; bytes += 4096) {
+        struct oh_view_fault fault;
+        assert_int_equal(oh_arena_init(&fixture.arena, bytes), 0);
+        assert_int_equal(
+            oh_view_open(&fixture.view, fixture.recording.bytes, fixture.recording.size, &fault),
+            0);
+        int rc = oh_symbols_init(&fixture.symbols, &fixture.arena, &fixture.view, &source, false);
+        if (rc == 0)
+            rc = oh_writer_build(&fixture.view, &fixture.symbols, NULL, &fixture.arena,
+                                 &fixture.profile);
+        assert_true(rc == 0 || rc == -ENOMEM);
+        oh_symbols_fini(&fixture.symbols);
+        oh_arena_fini(&fixture.arena);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_build_exact_recording_gives_the_counters, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_build_names_leaf_first_with_inlined_calls, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_build_cut_stack_ends_in_truncated, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_build_sampled_recording_rounds_and_has_variances,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_build_stacks_with_equal_frames_and_labels_are_one_sample, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_build_module_of_another_epoch_is_not_used, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_build_address_outside_of_modules_is_unknown, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_build_own_library_is_left_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_build_tells_what_is_missing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_build_told_to_stop_gives_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_build_arena_too_small_says_so, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
