@@ -26,7 +26,7 @@ enum {
 
 struct oh_csym {
     struct backtrace_state *dwarf; // NULL: no DWARF.
-    char *dwarf_path;              // libbacktrace keeps the pointer.
+    char *dwarf_path;              // libbacktrace keeps the pointer to it.
     struct oh_elf_file file;       // Where the symbol table is.
     struct oh_arena arena;
     struct oh_elf_symbols symbols;
@@ -135,9 +135,7 @@ void oh_csym_destroy(struct oh_csym *csym)
         return;
     oh_arena_fini(&csym->arena);
     oh_elf_file_close(&csym->file);
-    // dwarf_path stays: libbacktrace's state cannot be freed and points to it.
-    if (csym->dwarf == NULL)
-        free(csym->dwarf_path);
+    free(csym->dwarf_path); // The state that points to it stays, but nobody can ask it any more.
     free(csym);
 }
 
