@@ -30,7 +30,6 @@ libunwind_configure="--with-pic --enable-static --disable-shared --disable-minid
     --disable-cxx-exceptions --disable-tests --disable-block-signals --disable-conservative-checks
     --disable-coredump --disable-ptrace --disable-setjmp --disable-documentation"
 libunwind_cflags="-O2 -g -fvisibility=hidden -ftls-model=initial-exec -fno-semantic-interposition
-    -ffunction-sections -fdata-sections
     -fno-stack-protector -ffunction-sections -fdata-sections"
 
 say()

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tells when a Go program's main.main begins. runtime.main calls it through a word in read-only
-// data; the executable holds exactly one word with that value. We put the address of a stub of
-// two instructions there: it sets a flag and goes on to main.main.
+// Tells when a Go program's main.main begins. runtime.main calls it through a word of data, which
+// its own code names. We put the address of a stub of two instructions there: it sets a flag and
+// goes on to main.main.
 //
 // oh_go_entry_install: once, from our constructor, before any Go code runs; never in a child.
 // oh_go_entry_state: any thread, any time, one load.
