@@ -90,7 +90,7 @@ PATH=$(dirname "$go"):$PATH
 export PATH HOME CGO_ENABLED=1 GOWORK=off GOFLAGS=-buildvcs=false
 mkdir -p "$out"
 show 'go version'
-show '(cd fixtures/demo && go build -o ../../build/demo/orders .)'
+show '(cd fixtures/demo && go build -trimpath -o ../../build/demo/orders .)'
 
 say "It runs and is recorded; at its end it writes Go's own heap profile, too"
 show 'build/release/offheap run -o build/demo/offheap.pb.gz -- build/demo/orders -heap build/demo/go.pb.gz'

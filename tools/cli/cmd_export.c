@@ -52,6 +52,10 @@ static int export_opened(const struct oh_export_options *o, struct oh_reader *re
     struct oh_export made;
     struct oh_list warnings = {0};
     int result = oh_export_build(reader, o->dirs, o->dir_count, &made, &warnings, &err);
+    if (result == 0 && oh_reader_collect_warnings(reader, &warnings) < 0) {
+        oh_export_fini(&made);
+        result = oh_err_no_memory(&err);
+    }
     if (result < 0) {
         oh_list_fini(&warnings);
         oh_cli_print_error(&err);

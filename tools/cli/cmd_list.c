@@ -246,8 +246,9 @@ static int run(const struct oh_cli_command *command, int argc, char **argv)
                      "directories\n(OFFHEAP_DIR, TMPDIR, /var/tmp, /tmp).\n");
     }
     if (state.hidden_count > 0) {
-        oh_cli_note("%zu processes of other users cannot be looked into\ntry: sudo offheap list",
-                    state.hidden_count);
+        oh_cli_note("%zu process%s of other users cannot be looked into%s", state.hidden_count,
+                    state.hidden_count == 1 ? "" : "es",
+                    geteuid() != 0 ? "\ntry: sudo offheap list" : "");
     }
     for (size_t i = 0; i < state.live_count; i++) {
         free(state.live_paths[i]);

@@ -101,6 +101,8 @@ static int write_profile(const struct oh_run_collect *run, const struct oh_run_f
     int result = name == NULL ? oh_err_no_memory(err)
                               : oh_export_build(reader, NULL, 0, &made, &warnings, err);
     if (result == 0) {
+        // The number alone is told here: what they are stands in the profile's comments.
+        (void)oh_reader_collect_warnings(reader, &warnings);
         result = oh_export_write(&made.profile, name, err);
         if (result == 0) {
             oh_words_tell_profile(name, &made.profile, warnings.count);

@@ -49,6 +49,11 @@ char *oh_words_quote(const char *word)
 
 char *oh_words_totals(const struct oh_profile *profile)
 {
+    if (profile->sample_count == 0) {
+        return strdup(profile->period > 1
+                          ? "empty: no allocation was sampled, --exact sees them all"
+                          : "empty: no allocation was recorded");
+    }
     double bytes = 0;
     double objects = 0;
     for (uint32_t i = 0; i < profile->sample_count; i++) {

@@ -19,7 +19,7 @@ const char *oh_words_exe(const struct oh_view *view);
 // A word as a shell reads it back; to be freed.
 char *oh_words_quote(const char *word);
 
-// "1.50 MiB in use in 12 objects", to be freed.
+// "1.50 MiB in use in 12 objects", or why it is empty; to be freed.
 char *oh_words_totals(const struct oh_profile *profile);
 
 // Says on the standard error that the profile was written, what it holds and how to open it.

@@ -51,9 +51,6 @@ static int build(struct oh_reader *reader, const struct oh_symbol_source *source
     }
     result = oh_writer_build(&reader->view, &symbols, NULL, &made->arena, &made->profile);
     if (result == 0) {
-        result = oh_reader_collect_warnings(reader, warnings);
-    }
-    if (result == 0) {
         result = warn_modules(&symbols, warnings);
     }
     oh_symbols_fini(&symbols);

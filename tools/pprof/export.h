@@ -20,8 +20,9 @@ struct oh_export {
     struct oh_profile profile;
 };
 
-// dirs: the --binary directories. Warnings (may be NULL) get what makes the profile less than
-// complete: the recording's own, and modules whose files are gone or replaced.
+// dirs: the --binary directories. Warnings (may be NULL) get the modules whose files are gone or
+// replaced; what the recording says of itself stands in the profile's comments, and comes from
+// oh_reader_collect_warnings.
 int oh_export_build(struct oh_reader *reader, const char *const *dirs, size_t dir_count,
                     struct oh_export *made, struct oh_list *warnings, struct oh_err *err);
 void oh_export_fini(struct oh_export *made);

@@ -20,21 +20,24 @@
 // The walk's own "found": no errno is positive.
 enum { OH_LOCATE_FOUND = 1 };
 
+// A recording is made under this name and linked to its own when it is valid; the kernel goes on
+// showing the first one.
+#define OH_LOCATE_NEW ".new"
+
 static int match_map(void *arg, const struct oh_proc_map *map)
 {
     struct oh_mapped_recording *const found = arg;
-    if (!oh_str_ends_with(map->path, OH_LOCATE_SUFFIX)) {
+    const bool is_new = oh_str_ends_with(map->path, OH_LOCATE_SUFFIX OH_LOCATE_NEW);
+    if (!is_new && !oh_str_ends_with(map->path, OH_LOCATE_SUFFIX)) {
         return 0;
     }
-    char *const path = strdup(map->path);
+    const size_t cut = is_new ? strlen(OH_LOCATE_NEW) : 0;
+    char *const path = strndup(map->path, strlen(map->path) - cut);
     if (path == NULL) {
         return -ENOMEM;
     }
-    *found = (struct oh_mapped_recording){.path = path,
-                                          .start = map->start,
-                                          .end = map->end,
-                                          .inode = map->inode,
-                                          .is_deleted = map->is_deleted};
+    *found = (struct oh_mapped_recording){
+        .path = path, .start = map->start, .end = map->end, .inode = map->inode};
     return OH_LOCATE_FOUND;
 }
 
@@ -69,17 +72,15 @@ static int open_checked(const char *path, uint64_t inode)
 
 int oh_locate_open_mapped(pid_t pid, const struct oh_mapped_recording *found)
 {
-    int by_name = -ENOENT;
-    if (!found->is_deleted) {
-        char *const path = oh_str_printf("/proc/%d/root%s", (int)pid, found->path);
-        if (path == NULL) {
-            return -ENOMEM;
-        }
-        by_name = open_checked(path, found->inode);
-        free(path);
-        if (by_name >= 0) {
-            return by_name;
-        }
+    // Also when the kernel says that the name is gone: the inode tells whether it is the file.
+    char *const name = oh_str_printf("/proc/%d/root%s", (int)pid, found->path);
+    if (name == NULL) {
+        return -ENOMEM;
+    }
+    const int by_name = open_checked(name, found->inode);
+    free(name);
+    if (by_name >= 0) {
+        return by_name;
     }
     // Needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE, but no name.
     char path[96];
