@@ -104,8 +104,7 @@ function read_sample(    i, colon)
 {
     samples++
     for (i = 1; i <= 4; i++) {
-        got[samples, i] = $i
-        sub(/:$/, "", got[samples, i])
+        got[samples, i] = $i + 0
     }
     colon = index($0, ": ")
     places[samples] = colon ? substr($0, colon + 2) : ""
