@@ -9,9 +9,9 @@ scratch=$(mktemp)
 trap 'rm -f "$scratch"' EXIT
 
 tree_files '*.c *.cc *.h' include preload tools tests fixtures >"$scratch"
-while read -r file; do
-    if ! clang-format-14 --dry-run --Werror "$file" >/dev/null 2>&1; then
-        fault "$file: run clang-format-14 -i on it"
-    fi
-done <"$scratch"
+faulty=$(xargs clang-format-14 --dry-run --Werror <"$scratch" 2>&1 |
+    sed -n 's/^\([^:]*\):[0-9]*:[0-9]*: error:.*/\1/p' | sort -u)
+for file in $faulty; do
+    fault "$file: run clang-format-14 -i on it"
+done
 finish
