@@ -25,8 +25,8 @@
 struct oh_pclntab_src {
     const void *tab; // The pclntab header on; len may reach past its end (to the segment's end).
     size_t tab_len;
-    uint64_t text;  // moduledata.text; the header's own textStart is 0 since Go 1.26.
-    uint64_t etext; // moduledata.etext
+    uint64_t text;   // moduledata.text; the header's own textStart is 0 since Go 1.26.
+    uint64_t etext;  // moduledata.etext
     uint64_t gofunc; // moduledata.gofunc; 0 when unknown: then inlined calls are not seen.
     const void *mem; // Any bytes that contain gofunc and what follows it.
     size_t mem_len;
