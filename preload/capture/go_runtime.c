@@ -34,8 +34,13 @@ enum {
 static const uint64_t magic_1_18 = 0x08010000fffffff0; // And, above: pc quantum 1, 8-byte words.
 static const uint64_t magic_1_20 = 0x08010000fffffff1;
 
-static struct oh_go_runtime runtimes[OH_GO_RUNTIME_MAX];
-static uint32_t runtime_count;
+struct entry {
+    uint64_t owner; // The moduledata of the runtime that the entry is for.
+    uint64_t ready;
+    struct oh_go_runtime runtime;
+};
+
+static struct entry entries[OH_GO_RUNTIME_MAX];
 
 // A loaded module, as its program headers tell it.
 struct image {
@@ -229,29 +234,35 @@ int oh_go_runtime_find(uint64_t bias, const Elf64_Phdr *phdrs, unsigned phdr_cou
 
 int oh_go_runtime_add(const struct oh_go_runtime *runtime)
 {
-    uint32_t count = oh_load32_relaxed(&runtime_count);
-    for (uint32_t i = 0; i < count; i++)
-        if (runtimes[i].moduledata == runtime->moduledata)
+    for (unsigned i = 0; i < OH_GO_RUNTIME_MAX; i++) {
+        uint64_t owner = 0;
+        if (oh_cas_acq_rel(&entries[i].owner, &owner, runtime->moduledata)) {
+            entries[i].runtime = *runtime;
+            oh_store_release(&entries[i].ready, 1);
+            return 0;
+        }
+        if (owner == runtime->moduledata)
             return -EEXIST;
-    if (count == OH_GO_RUNTIME_MAX)
-        return -ENOSPC;
-    runtimes[count] = *runtime;
-    oh_store32_release(&runtime_count, count + 1);
-    return 0;
+    }
+    return -ENOSPC;
 }
 
 const struct oh_go_runtime *oh_go_runtime_at(uint64_t pc)
 {
-    uint32_t count = oh_load32_acquire(&runtime_count);
-    for (uint32_t i = 0; i < count; i++)
-        if (pc - runtimes[i].text < runtimes[i].etext - runtimes[i].text)
-            return &runtimes[i];
+    for (unsigned i = 0; i < OH_GO_RUNTIME_MAX && oh_load_relaxed(&entries[i].owner); i++) {
+        const struct oh_go_runtime *runtime = &entries[i].runtime;
+        if (oh_load_acquire(&entries[i].ready) &&
+            pc - runtime->text < runtime->etext - runtime->text)
+            return runtime;
+    }
     return NULL;
 }
 
 const struct oh_go_runtime *oh_go_runtime_get(unsigned n)
 {
-    return n < oh_load32_acquire(&runtime_count) ? &runtimes[n] : NULL;
+    if (n >= OH_GO_RUNTIME_MAX || !oh_load_acquire(&entries[n].ready))
+        return NULL;
+    return &entries[n].runtime;
 }
 
 bool oh_go_runtime_in(const struct oh_go_runtime *runtime, enum oh_go_function function,

@@ -5,15 +5,16 @@
 // nature. Found by reading a loaded module's memory, never its sections or symbols, so stripped,
 // position-independent and c-shared builds are the same to us.
 //
-// Who may call: oh_go_runtime_find and oh_go_runtime_add by the code that registers modules, one
-// thread at a time; oh_go_runtime_at by any thread at any time.
+// Who may call: any thread at any time.
 //
 // The list of runtimes is append-only:
-//   states       entries [0, count) are complete and never change; the rest is zero
-//   writers      oh_go_runtime_add, one at a time; readers oh_go_runtime_at
-//   publication  oh_go_runtime_add's release of the count pairs with oh_go_runtime_at's acquire
-//   progress     readers look at no more than OH_GO_RUNTIME_MAX entries
-//   dead writer  an entry that was not counted is not seen
+//   states       an entry is free (no owner), owned (being written) or ready; entries are taken in
+//                order, ready ones never change
+//   writers      oh_go_runtime_add: the thread whose compare-and-swap put its module's address
+//                into the owner word; another that brings the same module leaves it to that one
+//   publication  oh_go_runtime_add's release of `ready` pairs with the acquire in the readers
+//   progress     nobody looks at more than OH_GO_RUNTIME_MAX entries
+//   dead writer  leaves an entry that is never ready: passed over
 // A Go module cannot be unloaded (the runtime has no way to stop), so nothing is ever removed.
 
 #ifndef OH_CAPTURE_GO_RUNTIME_H
@@ -91,13 +92,14 @@ struct oh_go_runtime {
 int oh_go_runtime_find(uint64_t bias, const Elf64_Phdr *phdrs, unsigned phdr_count,
                        struct oh_go_runtime *out);
 
-// Makes a runtime known to oh_go_runtime_at. 0, -EEXIST, or -ENOSPC when the list is full.
+// Makes a runtime known to oh_go_runtime_at. 0, -EEXIST when it is (or is about to be) known, or
+// -ENOSPC when the list is full.
 int oh_go_runtime_add(const struct oh_go_runtime *runtime);
 
 // The runtime in whose text pc lies, or NULL.
 const struct oh_go_runtime *oh_go_runtime_at(uint64_t pc);
 
-// The n-th runtime, in the order of their adding, or NULL.
+// The n-th runtime, in the order of their adding, or NULL when there is none or not yet.
 const struct oh_go_runtime *oh_go_runtime_get(unsigned n);
 
 // Whether pc - 1, so the call before the return address pc, lies in the function.

@@ -241,6 +241,7 @@ void oh_modules_init(void)
                               "functions cannot be named");
     note_address(getauxval(AT_ENTRY));
     note_address((uint64_t)(uintptr_t)&oh_modules_init);
+    oh_unwind_on_unknown(note_address);
 }
 
 void oh_modules_executable(struct oh_modules_executable *executable)

@@ -18,6 +18,7 @@ enum { STATE_NEW, STATE_STARTING, STATE_READY };
 static uint32_t state;
 static uint64_t own_begin;
 static uint64_t own_end;
+static void (*learn_module)(uint64_t pc);
 
 // This library's code. A test program that contains the unwinder leaves nothing out.
 static void find_own_code(void)
@@ -47,28 +48,49 @@ void oh_unwind_forget_modules(void)
     oh_rows_forget();
 }
 
-static enum oh_unwind_end walk(struct oh_frames *frames, struct oh_registers *regs,
-                               struct oh_readable *stack)
+void oh_unwind_on_unknown(void (*learn)(uint64_t pc))
 {
-    for (;;) {
-        const struct oh_go_runtime *runtime = oh_go_runtime_at(regs->pc);
-        if (runtime) {
-            switch (oh_unwind_go(frames, runtime, regs, stack)) {
-            case OH_GO_WALK_C: continue;
-            case OH_GO_WALK_END: return OH_UNWIND_END_CLEAN;
-            case OH_GO_WALK_FULL: return OH_UNWIND_END_DEPTH;
-            case OH_GO_WALK_BROKEN: return OH_UNWIND_END_BROKEN;
-            }
-        }
-        bool own = regs->pc - own_begin < own_end - own_begin;
-        if (!own && !oh_frames_add(frames, regs->pc + (regs->after_call ? 0 : 1)))
-            return OH_UNWIND_END_DEPTH;
-        switch (oh_unwind_c_step(regs, stack)) {
-        case OH_C_STEP_FRAME: break;
-        case OH_C_STEP_END: return OH_UNWIND_END_CLEAN;
-        case OH_C_STEP_BROKEN: return OH_UNWIND_END_BROKEN;
-        }
+    learn_module = learn;
+}
+
+// Whether pc turns out to be Go code of a module that was not known yet.
+static bool is_new_go(uint64_t pc)
+{
+    if (!learn_module)
+        return false;
+    learn_module(pc);
+    return oh_go_runtime_at(pc) != NULL;
+}
+
+// One step of C, or a whole stretch of Go. True: go on with the registers.
+static bool step(struct oh_frames *frames, struct oh_registers *regs, struct oh_readable *stack,
+                 enum oh_unwind_end *end)
+{
+    const struct oh_go_runtime *runtime = oh_go_runtime_at(regs->pc);
+    if (runtime) {
+        enum oh_go_walk rc = oh_unwind_go(frames, runtime, regs, stack);
+        *end = rc == OH_GO_WALK_END    ? OH_UNWIND_END_CLEAN
+               : rc == OH_GO_WALK_FULL ? OH_UNWIND_END_DEPTH
+                                       : OH_UNWIND_END_BROKEN;
+        return rc == OH_GO_WALK_C;
     }
+    unsigned before = frames->count;
+    bool own = regs->pc - own_begin < own_end - own_begin;
+    if (!own && !oh_frames_add(frames, regs->pc + (regs->after_call ? 0 : 1))) {
+        *end = OH_UNWIND_END_DEPTH;
+        return false;
+    }
+    uint64_t pc = regs->pc;
+    switch (oh_unwind_c_step(regs, stack)) {
+    case OH_C_STEP_FRAME: return true;
+    case OH_C_STEP_END: *end = OH_UNWIND_END_CLEAN; return false;
+    case OH_C_STEP_BROKEN: break;
+    }
+    *end = OH_UNWIND_END_BROKEN;
+    if (regs->pc != pc || !is_new_go(pc))
+        return false;
+    frames->count = before;
+    return true;
 }
 
 unsigned oh_unwind_capture(uint64_t *pcs, unsigned max, enum oh_unwind_end *end)
@@ -80,6 +102,7 @@ unsigned oh_unwind_capture(uint64_t *pcs, unsigned max, enum oh_unwind_end *end)
     struct oh_registers regs;
     oh_registers_here(&regs);
     struct oh_readable *stack = oh_readable_begin(regs.r[OH_REG_SP]);
-    *end = walk(&frames, &regs, stack);
+    while (step(&frames, &regs, stack, end))
+        continue;
     return frames.count;
 }

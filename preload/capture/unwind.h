@@ -27,6 +27,11 @@ enum oh_unwind_end {
 // any constructor has run, with the re-entry guard held (it calls dlsym once).
 void oh_unwind_init(void);
 
+// Called during a capture, with an address whose caller cannot be found: it may lie in a Go module
+// that was loaded meanwhile. learn makes the module known (oh_go_runtime_add) if that is so; the
+// capture then goes on. Once, before the first capture.
+void oh_unwind_on_unknown(void (*learn)(uint64_t pc));
+
 // Writes up to max (at most OH_UNWIND_MAX) return addresses into pcs, leaf first, and tells in
 // *end why it stopped. The caller's hook is not among them: pcs[0] lies in the host's code.
 // An address is the one after the call, so address - 1 is inside the calling instruction; where a

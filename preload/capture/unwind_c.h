@@ -42,7 +42,8 @@ void oh_unwind_c_set_finder(oh_c_find_module_fn *find);
 int oh_unwind_c_find_module(uint64_t pc, struct oh_c_module *module);
 
 // The registers of the caller, from those of the frame. Registers that the frame neither saved
-// nor kept are left as they are. Of no use after anything but OH_C_STEP_FRAME.
+// nor kept are left as they are. Unchanged where there is no call frame information; of no use
+// after another broken step.
 enum oh_c_step oh_unwind_c_step(struct oh_registers *regs, struct oh_readable *stack);
 
 #endif
