@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The sampler's seed is the process's: what is random here differs between runs, and every bound
+// is five standard errors or more, so that a sound sampler fails once in a million runs.
+
+#include "capture/sampler.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "offheap/hash.h"
+#include "support/cmocka.h"
+
+enum { SHIFT = 16 };
+
+static const uint64_t usual_mean = UINT64_C(512) << 10;
+
+// What the hooks do before they ask the sampler.
+static uint64_t allocate(struct oh_thread *thread, uint64_t size)
+{
+    if (size < thread->countdown) {
+        thread->countdown -= size;
+        return 0;
+    }
+    return oh_sampler_decide(thread, size);
+}
+
+static double weight_of(uint64_t units)
+{
+    return (double)units / (1 << SHIFT);
+}
+
+static void test_minus_log_agrees_with_libm(void **state)
+{
+    (void)state;
+    double worst = 0;
+    for (int i = 1; i <= 1000000; i++) {
+        double u = i * 1e-6;
+        double exact = -log(u);
+        double error = fabs(oh_sampler_minus_log(u) - exact);
+        if (exact > 0 && error / exact > worst)
+            worst = error / exact;
+    }
+    for (double u = 1; u >= 0x1p-53; u /= 1.01) {
+        double exact = -log(u);
+        double error = fabs(oh_sampler_minus_log(u) - exact);
+        if (exact > 0 && error / exact > worst)
+            worst = error / exact;
+    }
+    assert_true(worst < 1e-12);
+    assert_true(oh_sampler_minus_log(1) == 0);
+    assert_true(oh_sampler_minus_log(0x1p-53) > 36.7);
+}
+
+static void test_one_minus_exp_agrees_with_libm(void **state)
+{
+    (void)state;
+    double worst = 0;
+    for (double x = 1e-12; x < 700; x *= 1.003) {
+        double exact = -expm1(-x);
+        double error = fabs(oh_sampler_one_minus_exp(x) - exact) / exact;
+        if (error > worst)
+            worst = error;
+    }
+    assert_true(worst < 1e-12);
+    assert_true(oh_sampler_one_minus_exp(0) == 0);
+    assert_true(oh_sampler_one_minus_exp(1e300) == 1);
+}
+
+static void test_weight_is_the_reciprocal_of_the_probability(void **state)
+{
+    (void)state;
+    const uint64_t sizes[] = {1, 8, 64, 1000, 524288, 5 << 20, UINT64_C(1) << 40};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        double p = -expm1(-(double)sizes[i] / (double)usual_mean);
+        assert_true(fabs(oh_sampler_weight(sizes[i], usual_mean) * p - 1) < 1e-12);
+        assert_true(oh_sampler_weight(sizes[i], 1) == 1);
+    }
+}
+
+static void test_decide_in_exact_mode_takes_everything_once(void **state)
+{
+    (void)state;
+    const uint64_t sizes[] = {0, 1, 100, UINT64_MAX};
+    struct oh_thread thread = {0};
+    oh_sampler_init(1, 0);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        assert_true(allocate(&thread, sizes[i]) == 1);
+        assert_true(thread.countdown == 0);
+    }
+}
+
+// The distribution of the first countdown: P(countdown <= n) = 1 - exp(-n/R), for every n at once
+// (Kolmogorov-Smirnov: 1.95/sqrt(N) is exceeded once in a thousand, 2.6 once in a million).
+static int compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double largest_gap(uint64_t *draws, size_t count, double mean)
+{
+    double gap = 0;
+    qsort(draws, count, sizeof *draws, compare);
+    for (size_t i = 0; i < count; i++) {
+        double wanted = -expm1(-(double)draws[i] / mean);
+        double before = -expm1(-(double)(draws[i] - 1) / mean);
+        gap = fmax(gap, fmax(before - (double)(i + 1) / (double)count,
+                             (double)i / (double)count - wanted));
+    }
+    return gap;
+}
+
+static void test_countdown_of_a_new_thread_is_geometric(void **state)
+{
+    (void)state;
+    enum { THREADS = 40000 };
+    static uint64_t draws[THREADS];
+    oh_sampler_init(usual_mean, SHIFT);
+    for (int i = 0; i < THREADS; i++) {
+        struct oh_thread thread = {0};
+        (void)oh_sampler_decide(&thread, 0);
+        assert_int_equal(thread.started, 1);
+        assert_true(thread.countdown >= 1);
+        draws[i] = thread.countdown;
+    }
+    assert_true(largest_gap(draws, THREADS, (double)usual_mean) < 2.6 / sqrt(THREADS));
+}
+
+// What is left of a countdown after many allocations that passed is distributed like a new one.
+static void test_residual_of_a_countdown_has_no_memory(void **state)
+{
+    (void)state;
+    enum { THREADS = 40000, PASSES = 100, SIZE = 4096 };
+    static uint64_t draws[THREADS];
+    size_t count = 0;
+    oh_sampler_init(usual_mean, SHIFT);
+    for (int i = 0; i < THREADS; i++) {
+        struct oh_thread thread = {0};
+        int taken = 0;
+        for (int n = 0; n < PASSES; n++)
+            taken += allocate(&thread, SIZE) != 0;
+        if (taken == 0)
+            draws[count++] = thread.countdown;
+    }
+    assert_in_range(count, THREADS * 0.4, THREADS * 0.5); // exp(-100 * 4096 / 524288) = 0.458
+    assert_true(largest_gap(draws, count, (double)usual_mean) < 2.6 / sqrt((double)count));
+}
+
+struct estimate {
+    double objects;
+    double bytes;
+    double objects_variance;
+};
+
+// One thread's allocations of a mixture of sizes, as a run of a program would make them.
+static struct estimate run(const uint64_t *sizes, size_t kinds, int rounds)
+{
+    struct oh_thread thread = {0};
+    struct estimate estimate = {0};
+    for (int round = 0; round < rounds; round++) {
+        for (size_t kind = 0; kind < kinds; kind++) {
+            uint64_t units = allocate(&thread, sizes[kind]);
+            double w = weight_of(units);
+            if (units == 0)
+                continue;
+            estimate.objects += w;
+            estimate.bytes += (double)oh_weighted_bytes(sizes[kind], units, SHIFT);
+            estimate.objects_variance += w * (w - 1);
+        }
+    }
+    return estimate;
+}
+
+static void test_estimates_over_many_runs_are_unbiased(void **state)
+{
+    (void)state;
+    enum { RUNS = 4000, ROUNDS = 200 };
+    static const uint64_t sizes[] = {700, 4096, 100000, 3 << 20, 2000};
+    const size_t kinds = sizeof sizes / sizeof sizes[0];
+    double objects = 0, bytes = 0, variance = 0, squares = 0, wanted_variance = 0, wanted_bytes = 0;
+    oh_sampler_init(usual_mean, SHIFT);
+    // when
+    for (int i = 0; i < RUNS; i++) {
+        struct estimate e = run(sizes, kinds, ROUNDS);
+        double off = e.objects - (double)(ROUNDS * kinds);
+        objects += e.objects / RUNS;
+        bytes += e.bytes / RUNS;
+        variance += e.objects_variance / RUNS;
+        squares += off * off / RUNS;
+    }
+    // then
+    double bytes_variance = 0;
+    for (size_t kind = 0; kind < kinds; kind++) {
+        double n = (double)sizes[kind], w = oh_sampler_weight(sizes[kind], usual_mean);
+        wanted_variance += ROUNDS * (w - 1);
+        bytes_variance += ROUNDS * n * n * (w - 1);
+        wanted_bytes += ROUNDS * n;
+    }
+    assert_true(fabs(objects - ROUNDS * (double)kinds) < 5 * sqrt(wanted_variance / RUNS));
+    assert_true(fabs(bytes - wanted_bytes) < 5 * sqrt(bytes_variance / RUNS));
+    // The variance that was estimated, and the one that was seen, are the one that is derived.
+    assert_true(fabs(variance / wanted_variance - 1) < 0.25);
+    assert_true(fabs(squares / wanted_variance - 1) < 0.25);
+}
+
+static void test_a_thousand_threads_of_one_allocation_each_are_estimated_right(void **state)
+{
+    (void)state;
+    enum { THREADS = 1000, RUNS = 400 };
+    const uint64_t size = 64 << 10;
+    double w = oh_sampler_weight(size, usual_mean);
+    double mean = 0;
+    oh_sampler_init(usual_mean, SHIFT);
+    for (int i = 0; i < RUNS; i++) {
+        for (int n = 0; n < THREADS; n++) {
+            struct oh_thread thread = {0};
+            mean += weight_of(allocate(&thread, size)) / RUNS;
+        }
+    }
+    // the standard error of the mean over the runs: sqrt(N (w - 1) / RUNS)
+    assert_true(fabs(mean - THREADS) < 5 * sqrt(THREADS * (w - 1) / RUNS));
+}
+
+static void test_allocations_of_nothing_are_never_taken(void **state)
+{
+    (void)state;
+    struct oh_thread thread = {0};
+    oh_sampler_init(usual_mean, SHIFT);
+    for (int i = 0; i < 100000; i++)
+        assert_true(allocate(&thread, 0) == 0);
+    oh_sampler_init(2, SHIFT);
+    for (int i = 0; i < 100000; i++)
+        assert_true(allocate(&thread, 0) == 0);
+}
+
+static void test_an_allocation_of_many_means_is_always_taken_and_weighs_one(void **state)
+{
+    (void)state;
+    struct oh_thread thread = {0};
+    oh_sampler_init(4096, SHIFT);
+    for (int i = 0; i < 1000; i++)
+        assert_true(allocate(&thread, UINT64_C(1) << 40) == 1 << SHIFT);
+}
+
+static void test_threads_draw_numbers_of_their_own(void **state)
+{
+    (void)state;
+    enum { THREADS = 1000 };
+    static uint64_t draws[THREADS];
+    oh_sampler_init(UINT64_C(1) << 30, SHIFT);
+    for (int i = 0; i < THREADS; i++) {
+        struct oh_thread thread = {0};
+        (void)oh_sampler_decide(&thread, 0);
+        assert_true(thread.random != 0);
+        draws[i] = thread.countdown;
+    }
+    qsort(draws, THREADS, sizeof *draws, compare);
+    int equal = 0;
+    for (int i = 1; i < THREADS; i++)
+        equal += draws[i] == draws[i - 1];
+    assert_in_range(equal, 0, 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_minus_log_agrees_with_libm),
+        cmocka_unit_test(test_one_minus_exp_agrees_with_libm),
+        cmocka_unit_test(test_weight_is_the_reciprocal_of_the_probability),
+        cmocka_unit_test(test_decide_in_exact_mode_takes_everything_once),
+        cmocka_unit_test(test_countdown_of_a_new_thread_is_geometric),
+        cmocka_unit_test(test_residual_of_a_countdown_has_no_memory),
+        cmocka_unit_test(test_estimates_over_many_runs_are_unbiased),
+        cmocka_unit_test(test_a_thousand_threads_of_one_allocation_each_are_estimated_right),
+        cmocka_unit_test(test_allocations_of_nothing_are_never_taken),
+        cmocka_unit_test(test_an_allocation_of_many_means_is_always_taken_and_weighs_one),
+        cmocka_unit_test(test_threads_draw_numbers_of_their_own),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
