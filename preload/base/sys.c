@@ -131,6 +131,18 @@ long oh_sys_rename(const char *from, const char *to)
     return call4(SYS_renameat, AT_FDCWD, (long)from, AT_FDCWD, (long)to);
 }
 
+long oh_sys_rename_new(const char *from, const char *to)
+{
+    enum { NOREPLACE = 1 };
+    return oh_syscall6(SYS_renameat2, AT_FDCWD, (long)from, AT_FDCWD, (long)to, NOREPLACE, 0);
+}
+
+long oh_sys_exchange(const char *one, const char *other)
+{
+    return oh_syscall6(SYS_renameat2, AT_FDCWD, (long)one, AT_FDCWD, (long)other, RENAME_EXCHANGE,
+                       0);
+}
+
 long oh_sys_link(const char *from, const char *to)
 {
     return oh_syscall6(SYS_linkat, AT_FDCWD, (long)from, AT_FDCWD, (long)to, 0, 0);
@@ -215,6 +227,12 @@ long oh_sys_block_signals(void)
     uint64_t all = UINT64_MAX;
     enum { HOW_BLOCK = 0 };
     return call4(SYS_rt_sigprocmask, HOW_BLOCK, (long)&all, 0, SIGNAL_SET_BYTES);
+}
+
+long oh_sys_swap_signals(uint64_t blocked, uint64_t *before)
+{
+    enum { HOW_SET = 2 };
+    return call4(SYS_rt_sigprocmask, HOW_SET, (long)&blocked, (long)before, SIGNAL_SET_BYTES);
 }
 
 _Noreturn void oh_sys_exit_group(int code)

@@ -37,6 +37,9 @@ long oh_sys_reserve(int fd, uint64_t offset, uint64_t length);
 long oh_sys_ftruncate(int fd, off_t length);
 uint64_t oh_sys_file_size_limit(void); // RLIMIT_FSIZE; UINT64_MAX when there is none.
 long oh_sys_rename(const char *from, const char *to);
+// -EEXIST when `to` is there; other errors also where the file system cannot promise that.
+long oh_sys_rename_new(const char *from, const char *to);
+long oh_sys_exchange(const char *one, const char *other); // Swaps two names of one file system.
 long oh_sys_link(const char *from, const char *to);
 long oh_sys_unlink(const char *path);
 long oh_sys_readlink(const char *path, char *buf, size_t size);
@@ -54,6 +57,8 @@ long oh_sys_nanosleep_ns(uint64_t ns);
 long oh_sys_getrandom(void *buf, size_t size);
 // Blocks every signal that can be blocked, for the calling thread.
 long oh_sys_block_signals(void);
+// Sets the calling thread's blocked signals and tells which were (a bit each, signal 1 lowest).
+long oh_sys_swap_signals(uint64_t blocked, uint64_t *before);
 _Noreturn void oh_sys_exit_group(int code);
 
 static inline int oh_sys_failed(long result)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/config.h"
+#include "base/process.h"
 #include "base/thread.h"
 #include "capture/modules.h"
 #include "capture/sampler.h"
@@ -55,7 +56,7 @@ static void prepare_program(void)
 
 static void start(enum oh_format_off_reason *reason, int *error)
 {
-    oh_config_read(&config, environ);
+    oh_config_read(&config, oh_process_environment(environ));
     *reason = OH_OFF_secure;
     if (getauxval(AT_SECURE) != 0)
         return;

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include "base/atomic.h"
+#include "base/process.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "recording/layout.h"
@@ -16,7 +17,6 @@
 enum {
     NAME_TRIES = 16,
     HIGH_FD = 900, // Out of the way of programs that close or reuse low descriptors.
-    STAT_BYTES = 1024,
     ARGS_BYTES = 4096,
 };
 
@@ -183,26 +183,6 @@ void oh_recording_set_state(enum oh_format_state state, enum oh_format_off_reaso
     oh_store32_release(&recording.header->state, (uint32_t)state);
 }
 
-// Field 22 of /proc/self/stat, which follows the command's name in parentheses.
-static uint64_t read_start_ticks(void)
-{
-    enum { FIELDS_AFTER_NAME = 20 };
-    char stat[STAT_BYTES + 1];
-    uint64_t ticks = 0;
-    long fd = oh_sys_open("/proc/self/stat", O_RDONLY, 0);
-    if (fd < 0)
-        return 0;
-    long length = oh_sys_read_full((int)fd, stat, STAT_BYTES, 0);
-    (void)oh_sys_close((int)fd);
-    stat[length > 0 ? length : 0] = '\0';
-    char *field = strrchr(stat, ')');
-    for (int i = 0; i < FIELDS_AFTER_NAME && field != NULL; i++)
-        field = strchr(field + 1, ' ');
-    for (field = field != NULL ? field + 1 : stat; *field >= '0' && *field <= '9'; field++)
-        ticks = ticks * 10 + (uint64_t)(*field - '0');
-    return ticks;
-}
-
 // Makes an empty file under a name that no reader looks for; publish_file gives it its own. So a
 // process that is killed at its start leaves no recording rather than half of one.
 static long create_file(const char *dir, const char *exe, uint64_t pid, uint64_t start_ms)
@@ -225,18 +205,18 @@ static long create_file(const char *dir, const char *exe, uint64_t pid, uint64_t
     return high;
 }
 
-// A file system without hard links gets a rename, which cannot refuse to replace; the name's time
-// stamp then has to be enough.
+// Renamed, not linked, so that the kernel shows the mapping under its own name. A file system that
+// cannot refuse to replace gets a plain rename; the name's time stamp then has to be enough.
 static long publish_file(const char *dir, const char *exe, uint64_t pid, uint64_t start_ms)
 {
     long rc = -EEXIST;
     for (uint64_t attempt = 0; attempt < NAME_TRIES && rc == -EEXIST; attempt++) {
         (void)oh_place_path(recording.path, dir, exe, pid, start_ms + attempt);
-        rc = oh_sys_link(recording.unpublished, recording.path);
+        rc = oh_sys_rename_new(recording.unpublished, recording.path);
     }
-    if (rc == 0)
-        return oh_sys_unlink(recording.unpublished);
-    return rc == -EEXIST ? rc : oh_sys_rename(recording.unpublished, recording.path);
+    if (rc == 0 || rc == -EEXIST)
+        return rc;
+    return oh_sys_rename(recording.unpublished, recording.path);
 }
 
 static enum oh_format_off_reason reason_of(long error)
@@ -282,7 +262,7 @@ static void describe(struct oh_format_header *header, const struct oh_config *co
     memcpy(header->writer, "offheap " OFFHEAP_VERSION, sizeof "offheap " OFFHEAP_VERSION);
     header->pid = (uint32_t)oh_sys_getpid();
     header->ppid = (uint32_t)oh_sys_getppid();
-    header->start_ticks = read_start_ticks();
+    header->start_ticks = oh_process_stat(OH_PROCESS_START_TICKS);
     header->start_realtime_ns = oh_sys_clock_ns(CLOCK_REALTIME);
     header->start_monotonic_ns = oh_sys_clock_ns(CLOCK_MONOTONIC_COARSE);
     header->run_token = config->run_token;
