@@ -139,8 +139,8 @@ long oh_sys_rename_new(const char *from, const char *to)
 
 long oh_sys_exchange(const char *one, const char *other)
 {
-    return oh_syscall6(SYS_renameat2, AT_FDCWD, (long)one, AT_FDCWD, (long)other, RENAME_EXCHANGE,
-                       0);
+    enum { EXCHANGE = 2 };
+    return oh_syscall6(SYS_renameat2, AT_FDCWD, (long)one, AT_FDCWD, (long)other, EXCHANGE, 0);
 }
 
 long oh_sys_link(const char *from, const char *to)
