@@ -145,14 +145,12 @@ static int find_functions(struct oh_go_runtime *runtime)
     int rc = oh_pclntab_open(&table, &src);
     if (rc < 0)
         return rc;
-    for (unsigned i = 0; i < OH_GO_FUNCTION_COUNT; i++) {
-        struct oh_go_range *range = runtime->function[i].range;
-        size_t found = oh_pclntab_find_name(&table, function_names[i], range, 2);
-        for (size_t n = 0; n < 2; n++)
-            if (n >= found || range[n].begin >= range[n].end || range[n].begin < runtime->text ||
-                range[n].end > runtime->etext)
-                range[n] = (struct oh_go_range){0, 0};
-    }
+    struct oh_go_range(*ranges)[2] = runtime->function;
+    oh_pclntab_find_names(&table, function_names, OH_GO_FUNCTION_COUNT, ranges);
+    for (unsigned i = 0; i < OH_GO_FUNCTION_COUNT; i++)
+        for (unsigned n = 0; n < 2; n++)
+            if (ranges[i][n].begin < runtime->text || ranges[i][n].end > runtime->etext)
+                ranges[i][n] = (struct oh_go_range){0, 0};
     return 0;
 }
 
@@ -164,7 +162,7 @@ static void find_special(struct oh_go_runtime *runtime)
     runtime->special_begin = UINT64_MAX;
     for (unsigned i = 0; i < sizeof(special) / sizeof(special[0]); i++)
         for (unsigned n = 0; n < 2; n++) {
-            struct oh_go_range range = runtime->function[special[i]].range[n];
+            struct oh_go_range range = runtime->function[special[i]][n];
             if (range.begin == 0)
                 continue;
             if (range.begin < runtime->special_begin)
@@ -194,7 +192,7 @@ static void find_asmcgocall_layout(struct oh_go_runtime *runtime)
     // "push %rbp; mov %rsp,%rbp".
     static const uint8_t frame_code[] = {0x55, 0x48, 0x89, 0xe5};
     for (unsigned n = 0; n < 2; n++) {
-        struct oh_go_range range = runtime->function[OH_GO_ASMCGOCALL].range[n];
+        struct oh_go_range range = runtime->function[OH_GO_ASMCGOCALL][n];
         if (range.begin == 0)
             continue;
         const uint8_t *code = (const uint8_t *)(uintptr_t)range.begin;
@@ -268,7 +266,7 @@ const struct oh_go_runtime *oh_go_runtime_get(unsigned n)
 bool oh_go_runtime_in(const struct oh_go_runtime *runtime, enum oh_go_function function,
                       uint64_t pc)
 {
-    const struct oh_go_range *range = runtime->function[function].range;
+    const struct oh_go_range *range = runtime->function[function];
     uint64_t call = pc - 1;
     return call - range[0].begin < range[0].end - range[0].begin ||
            call - range[1].begin < range[1].end - range[1].begin;

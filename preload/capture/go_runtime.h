@@ -54,12 +54,6 @@ enum oh_go_function {
         OH_GO_FUNCTION_COUNT
 };
 
-// A name can have two entries: the code and the wrapper between Go's two calling conventions.
-// begin is 0 when there is none.
-struct oh_go_function_ranges {
-    struct oh_go_range range[2];
-};
-
 enum oh_go_tables {
     OH_GO_TABLES_1_18, // Go 1.18 and 1.19.
     OH_GO_TABLES_1_20, // Go 1.20 and later.
@@ -83,7 +77,9 @@ struct oh_go_runtime {
     // lies far from them: an address outside need not be compared with each.
     uint64_t special_begin;
     uint64_t special_end;
-    struct oh_go_function_ranges function[OH_GO_FUNCTION_COUNT];
+    // A name can have two entries: the code and the wrapper between Go's two calling conventions.
+    // begin is 0 when there is none.
+    struct oh_go_range function[OH_GO_FUNCTION_COUNT][2];
 };
 
 // Looks for a Go runtime in a loaded module, given the difference between its addresses and

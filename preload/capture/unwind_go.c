@@ -52,7 +52,7 @@ static OH_NOINLINE enum place special_place_of(const struct oh_go_runtime *runti
 static inline enum place place_of(const struct oh_go_runtime *runtime, uint64_t pc)
 {
     uint64_t special = runtime->special_end - runtime->special_begin;
-    const struct oh_go_range *crosscall2 = &runtime->function[OH_GO_CROSSCALL2].range[0];
+    const struct oh_go_range *crosscall2 = &runtime->function[OH_GO_CROSSCALL2][0];
     if (pc - runtime->special_begin > special &&
         pc - crosscall2->begin > crosscall2->end - crosscall2->begin)
         return PLACE_ORDINARY;

@@ -60,8 +60,8 @@ static int find_word(const struct oh_go_range *code, uint64_t main_main, uint64_
 int oh_go_entry_install(const struct oh_go_runtime *runtime, uint64_t bias, const Elf64_Phdr *phdrs,
                         unsigned phdr_count)
 {
-    const struct oh_go_range *main_main = runtime->function[OH_GO_MAIN_MAIN].range;
-    const struct oh_go_range *caller = runtime->function[OH_GO_RUNTIME_MAIN].range;
+    const struct oh_go_range *main_main = runtime->function[OH_GO_MAIN_MAIN];
+    const struct oh_go_range *caller = runtime->function[OH_GO_RUNTIME_MAIN];
     if (oh_load_relaxed(&installed))
         return -EALREADY;
     if (main_main[0].begin == 0 || main_main[1].begin != 0 || caller[0].begin == 0 ||

@@ -38,7 +38,7 @@ int oh_go_exit_install(const struct oh_go_runtime *runtime, void (*at_end)(int c
     memcpy(code + EXIT_TARGET_AT, &target, sizeof(target));
     int rc = -ENOENT;
     for (unsigned n = 0; n < 2; n++) {
-        struct oh_go_range range = runtime->function[OH_GO_RUNTIME_EXIT].range[n];
+        struct oh_go_range range = runtime->function[OH_GO_RUNTIME_EXIT][n];
         if (range.begin == 0 || range.end - range.begin < EXIT_BYTES)
             continue;
         // Before the jump can be taken.

@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { OH_PCLNTAB_NAMES_MAX = 64 };
+
 // Where the table and the inline trees are. Addresses are all of one kind: run-time addresses, or
 // all ELF addresses; the PCs asked for later are of the same kind.
 struct oh_pclntab_src {
@@ -92,5 +94,10 @@ int oh_pclntab_frames(const struct oh_pclntab *t, uint64_t pc, oh_go_frame_fn *e
 // the first max of them and returns how many there are.
 size_t oh_pclntab_find_name(const struct oh_pclntab *t, const char *name, struct oh_go_range *out,
                             size_t max);
+
+// The same for several names in one pass: out[i] gets the first two functions called names[i];
+// those that are not there stay 0. count is at most OH_PCLNTAB_NAMES_MAX.
+void oh_pclntab_find_names(const struct oh_pclntab *t, const char *const *names, size_t count,
+                           struct oh_go_range (*out)[2]);
 
 #endif
