@@ -172,6 +172,11 @@ put preload/hooks/high.c "$spdx
 char *oh_x(void) { return getenv(\"A\"); }"
 fails environment 'environment read outside base/config'
 
+sound_tree
+put tools/base/tool.c "$spdx
+const char *oh_x(void) { return getenv(\"OFFHEAP_LIBRARY\"); }"
+fails environment 'README.md: does not explain OFFHEAP_LIBRARY'
+
 for fault_text in '// TO''DO: later|open end' 'int a = 0; volatile int b;|volatile' \
     '_Atomic int c;|without a wrapper' '#include <stdio.h>|not for code inside the host' \
     'void f(void) { abort(); }|not for code inside the host'; do
