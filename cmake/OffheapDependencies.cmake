@@ -17,6 +17,11 @@ if(NOT EXISTS "${OFFHEAP_LIBUNWIND}/lib/libunwind.a")
     message(FATAL_ERROR "No libunwind.a in ${OFFHEAP_LIBUNWIND}/lib; ${oh_hint} "
         "(or name another static, position-independent build with -DOFFHEAP_LIBUNWIND=PREFIX)")
 endif()
+file(STRINGS "${OFFHEAP_LIBUNWIND}/lib/libunwind.a" oh_patched REGEX oh_libunwind_row LIMIT_COUNT 1)
+if(NOT oh_patched)
+    message(FATAL_ERROR "The libunwind in ${OFFHEAP_LIBUNWIND} is built without the patches of "
+        "preload/capture/libunwind; ${oh_hint}")
+endif()
 oh_import(oh_libunwind "${OFFHEAP_LIBUNWIND}/lib/libunwind.a" "${OFFHEAP_LIBUNWIND}/include")
 
 find_library(OFFHEAP_ZLIB libz.a)
