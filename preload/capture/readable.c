@@ -26,10 +26,10 @@ static const uint64_t user_end = UINT64_C(1) << 47;
 static OH_THREAD_LOCAL struct oh_readable own_stack;
 static uint64_t go_pages[GO_PAGE_SLOTS];
 
-// The kernel copies the new mask before it looks at the operation.
+// The kernel copies the new mask before it looks at the operation. (To it a mask at 0 is no mask.)
 static bool page_is_readable(uint64_t address)
 {
-    if (address >= user_end)
+    if (address < PAGE_BYTES || address >= user_end)
         return false;
     uint64_t inside = address & ~page_mask;
     return oh_syscall6(SYS_rt_sigprocmask, NO_SUCH_OPERATION, (long)inside, 0, SIGNAL_SET_BYTES, 0,
