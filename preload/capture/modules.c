@@ -96,11 +96,15 @@ static void raise_epoch(uint64_t least)
     }
 }
 
-// From here on the addresses of this module mean something else.
+// From here on the addresses of this module mean something else. Threads that close one module at
+// once agree on its last epoch (the first one's word stands) and each see to it that the next has
+// begun: what they register in its place then begins there.
 static void close_module(struct known *known, uint64_t state)
 {
-    uint64_t last = oh_modules_epoch();
-    oh_store_relaxed(&known->entry->last_epoch, last);
+    uint64_t last = UINT64_MAX;
+    uint64_t now = oh_modules_epoch();
+    if (oh_cas_acq_rel(&known->entry->last_epoch, &last, now))
+        last = now;
     raise_epoch(last + 1);
     if (oh_cas_acq_rel(&known->state, &state, KNOWN_CLOSED) && state == KNOWN_GONE)
         (void)__atomic_fetch_sub(&modules.gone, 1, __ATOMIC_RELEASE);
@@ -125,8 +129,10 @@ static bool settle_place(const struct dl_find_object *object, const struct oh_fo
         struct known *known = &modules.known[i];
         uint64_t state = oh_load_acquire(&known->state);
         if ((state != KNOWN_ACTIVE && state != KNOWN_GONE) || known->end <= facts->start ||
-            facts->end <= known->start || is_same_load(known, object))
+            facts->end <= known->start)
             continue;
+        if (state == KNOWN_ACTIVE && is_same_load(known, object))
+            continue; // Another thread was faster.
         if (state == KNOWN_GONE && oh_module_facts_same(known->entry, facts))
             revived = revive(known, object);
         else
