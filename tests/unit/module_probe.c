@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A small shared object for test_modules, built several times: alike in its layout, different in
+// what PROBE says, so that one can take the other's place in memory.
+
+int probe_value(void);
+
+int probe_value(void)
+{
+    return PROBE;
+}

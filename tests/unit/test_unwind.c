@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Captures of this program's own stacks: what C can do to a stack, without Go.
+
+#include "capture/unwind.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "support/child.h"
+#include "support/cmocka.h"
+
+// In unwind_frames.S.
+void oh_test_without_cfi(void (*callback)(void));
+void oh_test_smashed(void (*callback)(void), unsigned long frame);
+void oh_test_by_expression(void (*callback)(void));
+
+#define NOINLINE __attribute__((noinline))
+// Keeps a call from being the last thing that a function does.
+#define NO_TAIL_CALL() __asm__ volatile("")
+
+struct capture {
+    uint64_t pcs[OH_UNWIND_MAX];
+    unsigned count;
+    unsigned max;
+    enum oh_unwind_end end;
+};
+
+static struct capture last;
+
+static NOINLINE void take(void)
+{
+    last.count = oh_unwind_capture(last.pcs, last.max, &last.end);
+    NO_TAIL_CALL();
+}
+
+static void reset(unsigned max)
+{
+    memset(&last, 0, sizeof last);
+    last.max = max;
+    last.end = OH_UNWIND_END_COUNT;
+}
+
+// Functions of this file are short: an address within this distance behind the entry is inside.
+enum { FUNCTION_BYTES_MAX = 160 };
+
+static bool is_in(uint64_t pc, uint64_t entry)
+{
+    return pc - 1 >= entry && pc - 1 < entry + FUNCTION_BYTES_MAX;
+}
+
+static uint64_t entry_of(void (*function)(void))
+{
+    return (uint64_t)(uintptr_t)function;
+}
+
+// Index of the first address in the function, or -1.
+static int find_frame(uint64_t entry)
+{
+    for (unsigned i = 0; i < last.count; i++)
+        if (is_in(last.pcs[i], entry))
+            return (int)i;
+    return -1;
+}
+
+static NOINLINE void recurse(int depth)
+{
+    if (depth == 0)
+        take();
+    else
+        recurse(depth - 1);
+    NO_TAIL_CALL();
+}
+
+static void test_capture_of_recursion_has_every_frame_to_start(void **state)
+{
+    (void)state;
+    enum { DEPTH = 20 };
+    reset(OH_UNWIND_MAX);
+    recurse(DEPTH);
+    assert_int_equal(last.end, OH_UNWIND_END_CLEAN);
+    // oh_unwind_capture itself, take, then the recursion.
+    assert_true(is_in(last.pcs[1], entry_of(take)));
+    for (unsigned i = 0; i <= DEPTH; i++)
+        assert_true(is_in(last.pcs[2 + i], (uint64_t)(uintptr_t)recurse));
+    assert_true(last.count > 2 + DEPTH + 3);
+}
+
+static void test_capture_deeper_than_max_is_cut_at_the_root(void **state)
+{
+    (void)state;
+    enum { MAX = 7 };
+    reset(MAX);
+    recurse(20);
+    assert_int_equal(last.count, MAX);
+    assert_int_equal(last.end, OH_UNWIND_END_DEPTH);
+    assert_true(is_in(last.pcs[MAX - 1], (uint64_t)(uintptr_t)recurse));
+    assert_int_equal(last.pcs[MAX], 0);
+}
+
+static void test_capture_with_room_for_exactly_all_is_clean(void **state)
+{
+    (void)state;
+    reset(OH_UNWIND_MAX);
+    recurse(3);
+    unsigned all = last.count;
+    reset(all);
+    recurse(3);
+    assert_int_equal(last.end, OH_UNWIND_END_CLEAN);
+    reset(all - 1);
+    recurse(3);
+    assert_int_equal(last.end, OH_UNWIND_END_DEPTH);
+}
+
+static void test_code_without_cfi_ends_the_stack_broken(void **state)
+{
+    (void)state;
+    reset(OH_UNWIND_MAX);
+    oh_test_without_cfi(take);
+    assert_int_equal(last.end, OH_UNWIND_END_BROKEN);
+    assert_int_equal(last.count, 3);
+    assert_true(is_in(last.pcs[2], (uint64_t)(uintptr_t)oh_test_without_cfi));
+}
+
+static void test_smashed_frame_pointer_ends_the_stack_broken(void **state)
+{
+    (void)state;
+    static const unsigned long frames[] = {
+        0, 1, 8, 4096, 0x7fffffffffff, ULONG_MAX, ULONG_MAX - 15, 0x8000000000000000, 0xdeadbeef,
+    };
+    for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+        reset(OH_UNWIND_MAX);
+        oh_test_smashed(take, frames[i]);
+        assert_int_equal(last.end, OH_UNWIND_END_BROKEN);
+        assert_int_equal(last.count, 3);
+    }
+}
+
+static void test_smashed_frame_pointer_into_an_unreadable_page(void **state)
+{
+    (void)state;
+    char *page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(page != MAP_FAILED);
+    reset(OH_UNWIND_MAX);
+    oh_test_smashed(take, (unsigned long)page + 64);
+    assert_int_equal(last.end, OH_UNWIND_END_BROKEN);
+    munmap(page, 4096);
+}
+
+static void test_frame_found_by_an_expression_is_passed(void **state)
+{
+    (void)state;
+    reset(OH_UNWIND_MAX);
+    oh_test_by_expression(take);
+    assert_int_equal(last.end, OH_UNWIND_END_CLEAN);
+    assert_true(is_in(last.pcs[2], (uint64_t)(uintptr_t)oh_test_by_expression));
+    assert_true(last.count > 5);
+}
+
+static void on_signal(int number)
+{
+    (void)number;
+    take();
+}
+
+static NOINLINE void fault_here(void)
+{
+    // An illegal instruction at a known place; the handler's return is made to skip it.
+    __asm__ volatile("ud2");
+}
+
+static void on_illegal(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    (void)info;
+    enum { UD2_BYTES = 2 };
+    take();
+    ((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP] += UD2_BYTES;
+}
+
+static void install(int number, int flags)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_flags = flags;
+    if (flags & SA_SIGINFO)
+        action.sa_sigaction = on_illegal;
+    else
+        action.sa_handler = on_signal;
+    assert_int_equal(sigaction(number, &action, NULL), 0);
+}
+
+static void check_interrupted_stack(void)
+{
+    assert_int_equal(last.end, OH_UNWIND_END_CLEAN);
+    int frame = find_frame((uint64_t)(uintptr_t)fault_here);
+    assert_true(frame > 0);
+    // One more than the interrupted instruction: one less is that instruction.
+    const uint8_t *instruction = (const uint8_t *)(uintptr_t)(last.pcs[frame] - 1);
+    assert_int_equal(instruction[0], 0x0f);
+    assert_int_equal(instruction[1], 0x0b);
+    assert_true((unsigned)frame + 3 < last.count);
+}
+
+static void test_signal_handler_shows_the_interrupted_function(void **state)
+{
+    (void)state;
+    install(SIGILL, SA_SIGINFO);
+    reset(OH_UNWIND_MAX);
+    fault_here();
+    check_interrupted_stack();
+}
+
+static void test_signal_handler_on_its_own_stack_shows_the_interrupted_function(void **state)
+{
+    (void)state;
+    enum { STACK_BYTES = 65536 };
+    stack_t stack = {.ss_sp = malloc(STACK_BYTES), .ss_size = STACK_BYTES};
+    stack_t none = {.ss_flags = SS_DISABLE};
+    assert_non_null(stack.ss_sp);
+    assert_int_equal(sigaltstack(&stack, NULL), 0);
+    install(SIGILL, SA_SIGINFO | SA_ONSTACK);
+    reset(OH_UNWIND_MAX);
+    fault_here();
+    check_interrupted_stack();
+    assert_int_equal(sigaltstack(&none, NULL), 0);
+    free(stack.ss_sp);
+}
+
+static void *in_thread(void *argument)
+{
+    recurse(4);
+    return argument;
+}
+
+static void test_thread_ends_clean(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    reset(OH_UNWIND_MAX);
+    assert_int_equal(pthread_create(&thread, NULL, in_thread, NULL), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(last.end, OH_UNWIND_END_CLEAN);
+    assert_true(find_frame((uint64_t)(uintptr_t)in_thread) > 0);
+}
+
+static ucontext_t main_context;
+static ucontext_t other_context;
+
+static void in_coroutine(void)
+{
+    recurse(3);
+}
+
+static void test_coroutine_ends_clean_and_its_stack_may_go(void **state)
+{
+    (void)state;
+    enum { STACK_BYTES = 65536 };
+    for (int round = 0; round < 3; round++) {
+        void *stack =
+            mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        assert_true(stack != MAP_FAILED);
+        assert_int_equal(getcontext(&other_context), 0);
+        other_context.uc_stack.ss_sp = stack;
+        other_context.uc_stack.ss_size = STACK_BYTES;
+        other_context.uc_link = &main_context;
+        makecontext(&other_context, in_coroutine, 0);
+        reset(OH_UNWIND_MAX);
+        assert_int_equal(swapcontext(&main_context, &other_context), 0);
+        assert_int_equal(last.end, OH_UNWIND_END_CLEAN);
+        assert_true(find_frame((uint64_t)(uintptr_t)in_coroutine) > 0);
+        munmap(stack, STACK_BYTES);
+        reset(OH_UNWIND_MAX);
+        recurse(3);
+        assert_int_equal(last.end, OH_UNWIND_END_CLEAN);
+    }
+}
+
+// From here on every system call but the child's last ones ends it.
+static void allow_no_system_call(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        _exit(OH_CHILD_SKIPPED);
+}
+
+static void capture_twice(void *argument)
+{
+    (void)argument;
+    for (int round = 0; round < 3; round++) {
+        if (round == 1)
+            allow_no_system_call();
+        reset(OH_UNWIND_MAX);
+        recurse(40);
+        if (last.end != OH_UNWIND_END_CLEAN)
+            _exit(1);
+    }
+    _exit(0);
+}
+
+static void test_capture_of_a_stack_seen_before_makes_no_system_call(void **state)
+{
+    (void)state;
+    int status = oh_child_run(capture_twice, NULL);
+    if (status == OH_CHILD_SKIPPED)
+        skip();
+    assert_int_equal(status, 0);
+}
+
+static void test_capture_keeps_errno(void **state)
+{
+    (void)state;
+    reset(OH_UNWIND_MAX);
+    errno = 11;
+    oh_test_smashed(take, 8);
+    assert_int_equal(errno, 11);
+}
+
+static void test_forgotten_modules_are_learnt_again(void **state)
+{
+    (void)state;
+    reset(OH_UNWIND_MAX);
+    recurse(5);
+    unsigned count = last.count;
+    oh_unwind_forget_modules();
+    reset(OH_UNWIND_MAX);
+    recurse(5);
+    assert_int_equal(last.count, count);
+    assert_int_equal(last.end, OH_UNWIND_END_CLEAN);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    oh_unwind_init();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_capture_of_recursion_has_every_frame_to_start),
+        cmocka_unit_test(test_capture_deeper_than_max_is_cut_at_the_root),
+        cmocka_unit_test(test_capture_with_room_for_exactly_all_is_clean),
+        cmocka_unit_test(test_code_without_cfi_ends_the_stack_broken),
+        cmocka_unit_test(test_smashed_frame_pointer_ends_the_stack_broken),
+        cmocka_unit_test(test_smashed_frame_pointer_into_an_unreadable_page),
+        cmocka_unit_test(test_frame_found_by_an_expression_is_passed),
+        cmocka_unit_test(test_signal_handler_shows_the_interrupted_function),
+        cmocka_unit_test(test_signal_handler_on_its_own_stack_shows_the_interrupted_function),
+        cmocka_unit_test(test_thread_ends_clean),
+        cmocka_unit_test(test_coroutine_ends_clean_and_its_stack_may_go),
+        cmocka_unit_test(test_capture_of_a_stack_seen_before_makes_no_system_call),
+        cmocka_unit_test(test_capture_keeps_errno),
+        cmocka_unit_test(test_forgotten_modules_are_learnt_again),
+    };
+    return cmocka_run_group_tests(tests, set_up, NULL);
+}
