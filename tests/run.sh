@@ -39,7 +39,7 @@ build()
 {
     cmake --preset "$1" -DOFFHEAP_WERROR=ON -DOFFHEAP_TESTS=ON >"build/$1.configure.log" 2>&1 ||
         { cat "build/$1.configure.log"; return 1; }
-    cmake --build --preset "$1" -j "$jobs"
+    cmake --build --preset "$1" -j "$jobs" -- --quiet
 }
 
 # Runs the tests of the preset $1; what follows goes to ctest.
