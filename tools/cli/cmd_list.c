@@ -42,11 +42,17 @@ static const char *mode_name(uint32_t mode)
     return mode == OH_MODE_EXACT ? "exact" : mode == OH_MODE_SAMPLED ? "sampled" : "?";
 }
 
-// What the file takes on the disk, not its length: a recording is sparse.
+// What the file takes on the disk, not its length: a recording is sparse. The file is fd, or, when
+// that is negative, what path names, if it names anything.
 static void format_size(int fd, const char *path, char out[OH_HUMAN_BYTES])
 {
     struct stat info;
-    const int result = fd >= 0 ? fstat(fd, &info) : stat(path, &info);
+    int result = -1;
+    if (fd >= 0) {
+        result = fstat(fd, &info);
+    } else if (path != NULL) {
+        result = stat(path, &info);
+    }
     if (result != 0) {
         (void)snprintf(out, OH_HUMAN_BYTES, "?");
     } else {
