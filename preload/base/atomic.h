@@ -47,6 +47,11 @@ static inline uint64_t oh_sub_relaxed(uint64_t *p, uint64_t v)
     return __atomic_fetch_sub(p, v, __ATOMIC_RELAXED);
 }
 
+static inline uint64_t oh_sub_release(uint64_t *p, uint64_t v)
+{
+    return __atomic_fetch_sub(p, v, __ATOMIC_RELEASE);
+}
+
 // Strong; on failure *expected holds the value found (read with acquire).
 static inline bool oh_cas_acq_rel(uint64_t *p, uint64_t *expected, uint64_t v)
 {

@@ -107,7 +107,7 @@ static void close_module(struct known *known, uint64_t state)
         last = now;
     raise_epoch(last + 1);
     if (oh_cas_acq_rel(&known->state, &state, KNOWN_CLOSED) && state == KNOWN_GONE)
-        (void)__atomic_fetch_sub(&modules.gone, 1, __ATOMIC_RELEASE);
+        (void)oh_sub_release(&modules.gone, 1);
 }
 
 static bool revive(struct known *known, const struct dl_find_object *object)
@@ -116,7 +116,7 @@ static bool revive(struct known *known, const struct dl_find_object *object)
     known->map = object->dlfo_link_map;
     known->name_hash = hash_name(object->dlfo_link_map->l_name);
     if (oh_cas_acq_rel(&known->state, &gone, KNOWN_ACTIVE))
-        (void)__atomic_fetch_sub(&modules.gone, 1, __ATOMIC_RELEASE);
+        (void)oh_sub_release(&modules.gone, 1);
     return true;
 }
 
@@ -236,7 +236,7 @@ void oh_modules_unloaded(void)
     }
     if (any)
         oh_unwind_forget_modules();
-    (void)__atomic_fetch_sub(&modules.unloading, 1, __ATOMIC_RELEASE);
+    (void)oh_sub_release(&modules.unloading, 1);
 }
 
 void oh_modules_init(void)
