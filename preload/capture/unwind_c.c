@@ -150,6 +150,21 @@ static bool plain_row(const uint8_t *where, const int64_t *value, union oh_row *
     return true;
 }
 
+// Whether an address without call frame information is one that nothing called. The loader runs
+// constructors from the few instructions where the process began. And a return address that is a
+// function's first byte was put there by hand, to have somewhere to return to: makecontext does.
+static bool is_begin_of_all(const struct oh_row_key *key)
+{
+    uint8_t where[COLUMN_COUNT];
+    int64_t value[COLUMN_COUNT];
+    unw_word_t return_column;
+    int signal_frame;
+    if (key->pc - loader.begin < loader.end - loader.begin)
+        return true;
+    return key->after_call &&
+           oh_libunwind_row(key->pc, false, where, value, &return_column, &signal_frame) >= 0;
+}
+
 static OH_NOINLINE void make_row(const struct oh_row_key *key, union oh_row *row)
 {
     uint8_t where[COLUMN_COUNT];
@@ -159,10 +174,8 @@ static OH_NOINLINE void make_row(const struct oh_row_key *key, union oh_row *row
     memset(row, 0, sizeof(*row));
     int rc =
         oh_libunwind_row(key->pc, key->after_call, where, value, &return_column, &signal_frame);
-    // The loader runs constructors from the few instructions where the process began; they have no
-    // call frame information, and nothing called them.
     if (rc < 0)
-        row->kind = key->pc - loader.begin < loader.end - loader.begin ? OH_ROW_END : OH_ROW_NONE;
+        row->kind = is_begin_of_all(key) ? OH_ROW_END : OH_ROW_NONE;
     else if (return_column != DWARF_RETURN)
         row->kind = OH_ROW_COMPLEX;
     else if (signal_frame)

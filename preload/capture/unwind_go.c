@@ -59,6 +59,11 @@ static inline enum place place_of(const struct oh_go_runtime *runtime, uint64_t 
     return special_place_of(runtime, pc);
 }
 
+static inline bool is_text(const struct oh_go_runtime *runtime, uint64_t pc)
+{
+    return pc - runtime->text < runtime->etext - runtime->text;
+}
+
 static bool read_word(const struct walk *walk, uint64_t address, uint64_t *value)
 {
     if (address - walk->begin < walk->end - walk->begin)
@@ -120,7 +125,7 @@ static enum oh_go_walk leave_asmcgocall(struct walk *walk, struct oh_frames *fra
         return OH_GO_WALK_C;
     }
     uint64_t caller;
-    if (!read_word(walk, old_sp, &caller) || oh_go_runtime_at(caller) != runtime)
+    if (!read_word(walk, old_sp, &caller) || !is_text(runtime, caller))
         return OH_GO_WALK_BROKEN;
     return oh_frames_add(frames, caller) ? OH_GO_WALK_C : OH_GO_WALK_FULL;
 }
@@ -162,7 +167,7 @@ static enum oh_go_walk follow(struct walk *walk, struct oh_frames *frames,
             return OH_GO_WALK_END;
         if (walk->bp % WORD_BYTES != 0 || !read_record(walk, &next, &pc))
             return OH_GO_WALK_BROKEN;
-        if (oh_unlikely(pc - runtime->text >= runtime->etext - runtime->text)) {
+        if (oh_unlikely(!is_text(runtime, pc))) {
             runtime = oh_go_runtime_at(pc);
             if (!runtime)
                 return OH_GO_WALK_BROKEN;

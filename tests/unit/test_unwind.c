@@ -5,6 +5,7 @@
 #include "capture/unwind.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -172,6 +173,7 @@ static void on_signal(int number)
 {
     (void)number;
     take();
+    NO_TAIL_CALL();
 }
 
 static NOINLINE void fault_here(void)
@@ -204,13 +206,14 @@ static void install(int number, int flags)
 static void check_interrupted_stack(void)
 {
     assert_int_equal(last.end, OH_UNWIND_END_CLEAN);
-    int frame = find_frame((uint64_t)(uintptr_t)fault_here);
-    assert_true(frame > 0);
-    // One more than the interrupted instruction: one less is that instruction.
-    const uint8_t *instruction = (const uint8_t *)(uintptr_t)(last.pcs[frame] - 1);
-    assert_int_equal(instruction[0], 0x0f);
-    assert_int_equal(instruction[1], 0x0b);
-    assert_true((unsigned)frame + 3 < last.count);
+    // One more than the interrupted instruction's address: one less is that instruction.
+    unsigned found = 0;
+    for (unsigned i = 0; i + 3 < last.count; i++) {
+        const uint8_t *instruction = (const uint8_t *)(uintptr_t)(last.pcs[i] - 1);
+        found += instruction[0] == 0x0f && instruction[1] == 0x0b &&
+                 is_in(last.pcs[i], entry_of(fault_here));
+    }
+    assert_int_equal(found, 1);
 }
 
 static void test_signal_handler_shows_the_interrupted_function(void **state)
@@ -241,6 +244,7 @@ static void test_signal_handler_on_its_own_stack_shows_the_interrupted_function(
 static void *in_thread(void *argument)
 {
     recurse(4);
+    NO_TAIL_CALL();
     return argument;
 }
 
@@ -261,13 +265,14 @@ static ucontext_t other_context;
 static void in_coroutine(void)
 {
     recurse(3);
+    NO_TAIL_CALL();
 }
 
 static void test_coroutine_ends_clean_and_its_stack_may_go(void **state)
 {
     (void)state;
     enum { STACK_BYTES = 65536 };
-    for (int round = 0; round < 3; round++) {
+    for (volatile int round = 0; round < 3; round++) {
         void *stack =
             mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         assert_true(stack != MAP_FAILED);
@@ -302,11 +307,19 @@ static void allow_no_system_call(void)
         _exit(OH_CHILD_SKIPPED);
 }
 
-static void capture_twice(void *argument)
+static void capture_nothing(void *argument)
 {
     (void)argument;
-    for (int round = 0; round < 3; round++) {
-        if (round == 1)
+    allow_no_system_call();
+    reset(OH_UNWIND_MAX);
+    _exit(0);
+}
+
+static void capture_repeatedly(void *argument)
+{
+    (void)argument;
+    for (int round = 0; round < 4; round++) {
+        if (round == 2)
             allow_no_system_call();
         reset(OH_UNWIND_MAX);
         recurse(40);
@@ -319,10 +332,10 @@ static void capture_twice(void *argument)
 static void test_capture_of_a_stack_seen_before_makes_no_system_call(void **state)
 {
     (void)state;
-    int status = oh_child_run(capture_twice, NULL);
-    if (status == OH_CHILD_SKIPPED)
+    // A sanitizer makes system calls of its own; then nothing can be said.
+    if (oh_child_run(capture_nothing, NULL) != 0)
         skip();
-    assert_int_equal(status, 0);
+    assert_int_equal(oh_child_run(capture_repeatedly, NULL), 0);
 }
 
 static void test_capture_keeps_errno(void **state)
