@@ -133,6 +133,13 @@ static uint32_t section_count(const struct oh_view *view)
     return count < OH_FORMAT_SECTIONS ? count : OH_FORMAT_SECTIONS;
 }
 
+// Hash tables have a power of two of slots, and their two arrays are found by that.
+static bool has_table_size(const struct oh_format_section *section)
+{
+    bool hashed = section->id == OH_SECTION_INDEX || section->id == OH_SECTION_LIVE;
+    return !hashed || (section->bytes & (section->bytes - 1)) == 0;
+}
+
 static int check_section(const struct oh_view *view, uint32_t i, struct oh_view_fault *fault)
 {
     struct oh_format_section section = read_section(view, i);
@@ -146,7 +153,7 @@ static int check_section(const struct oh_view *view, uint32_t i, struct oh_view_
         return fail(fault, OH_VIEW_INCONSISTENT, name,
                     at + offsetof(struct oh_format_section, offset), section.offset,
                     OH_FORMAT_HEADER_BYTES);
-    if (section.bytes % SECTION_ALIGN != 0 || section.bytes == 0 ||
+    if (section.bytes % SECTION_ALIGN != 0 || section.bytes == 0 || !has_table_size(&section) ||
         section.bytes > UINT64_MAX - section.offset)
         return fail(fault, OH_VIEW_INCONSISTENT, name,
                     at + offsetof(struct oh_format_section, bytes), section.bytes,

@@ -186,9 +186,15 @@ static void test_open_impossible_values_are_refused(void **state)
     section->bytes = UINT64_MAX - 4095;
     expect_fault(recording.size, OH_VIEW_INCONSISTENT, "stacks");
     *section = good;
+    section->bytes = 0;
+    expect_fault(recording.size, OH_VIEW_INCONSISTENT, "stacks");
+    *section = good;
     section->level = OH_FORMAT_MAX_LEVELS;
     expect_fault(recording.size, OH_VIEW_INCONSISTENT, "stacks");
     *section = good;
+    header->sections[4].bytes = 3 * 4096;
+    expect_fault(recording.size, OH_VIEW_INCONSISTENT, "live");
+    header->sections[4].bytes = 2 * 4096;
     header->sections[5].level = 0; // A second index of level 0.
     expect_fault(recording.size, OH_VIEW_INCONSISTENT, "index");
     header->sections[5].level = 1;
