@@ -3,17 +3,15 @@
 // offheap run: starts a program with the library preloaded and leaves its profile when it is gone.
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/path.h"
 #include "cli/cli.h"
 #include "cli/run_child.h"
 #include "cli/run_collect.h"
+#include "cli/run_environment.h"
 #include "cli/run_library.h"
 #include "reader/inspect.h"
 
@@ -35,17 +33,6 @@ static const struct oh_cli_option options[] = {
     {OH_RUN_DIR, "dir", "DIR", "put recordings into DIR and leave them there"},
     {OH_RUN_KEEP, "keep", NULL, "leave the recordings where they are"},
     {0},
-};
-
-struct oh_run_options {
-    const char *output;
-    const char *dir;
-    bool exact;
-    bool keep;
-    unsigned long long sample_bytes; // 0: not given; the same for the next two.
-    unsigned long long depth;
-    unsigned long long max_bytes;
-    char **program; // The program and its arguments.
 };
 
 // 0, or -1 when the value was refused.
@@ -115,74 +102,6 @@ static int check_output(const struct oh_run_options *o, struct oh_err *err)
     return result;
 }
 
-static int set_number(const char *name, unsigned long long value)
-{
-    char text[32];
-    (void)snprintf(text, sizeof text, "%llu", value);
-    return setenv(name, text, 1);
-}
-
-// Our own environment is the program's: we have no use for it any more, but for finding recordings,
-// which is done with what was set here.
-static int set_environment(const struct oh_run_options *o, const char *library, uint64_t token,
-                           struct oh_err *err)
-{
-    const char *const others = getenv("LD_PRELOAD");
-    char *const preload = oh_str_printf("%s%s%s", library, others != NULL && *others ? ":" : "",
-                                        others != NULL ? others : "");
-    int result = preload == NULL ? -1 : setenv("LD_PRELOAD", preload, 1);
-    free(preload);
-    result |= set_number("OFFHEAP_RUN_TOKEN", token);
-    // The run writes the profiles; the library's own would only be in its way.
-    result |= unsetenv("OFFHEAP_PROFILE");
-    if (o->exact) {
-        result |= setenv("OFFHEAP_EXACT", "1", 1);
-    }
-    if (o->sample_bytes != 0) {
-        result |= unsetenv("OFFHEAP_EXACT");
-        result |= set_number("OFFHEAP_SAMPLE_BYTES", o->sample_bytes);
-    }
-    if (o->depth != 0) {
-        result |= set_number("OFFHEAP_MAX_DEPTH", o->depth);
-    }
-    if (o->max_bytes != 0) {
-        result |= set_number("OFFHEAP_MAX_BYTES", o->max_bytes);
-    }
-    return result == 0 ? 0 : oh_err_no_memory(err);
-}
-
-// The program's working directory may change, ours does not: the directory is named from the root.
-static int set_dir(const char *dir, struct oh_err *err)
-{
-    char path[PATH_MAX];
-    if (realpath(dir, path) == NULL) {
-        return oh_err_set(err, -errno,
-                          "there is no directory %s for recordings: %s\ntry: mkdir -p "
-                          "%s",
-                          dir, strerror(errno), dir);
-    }
-    return setenv("OFFHEAP_DIR", path, 1) == 0 ? 0 : oh_err_no_memory(err);
-}
-
-// Where recordings were told to go; NULL: the library chooses.
-static const char *chosen_dir(void)
-{
-    const char *const dir = getenv("OFFHEAP_DIR");
-    return dir != NULL && dir[0] != '\0' ? dir : NULL;
-}
-
-static uint64_t make_token(void)
-{
-    uint64_t token = 0;
-    if (getrandom(&token, sizeof token, GRND_NONBLOCK) != (ssize_t)sizeof token) {
-        struct timespec now;
-        (void)clock_gettime(CLOCK_REALTIME, &now);
-        token = (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-        token ^= (uint64_t)getpid() << 48;
-    }
-    return token != 0 ? token : 1;
-}
-
 static int check_program(const char *name, char path[PATH_MAX], struct oh_err *err)
 {
     if (!oh_inspect_search_path(name, path)) {
@@ -214,18 +133,18 @@ static int prepare(const struct oh_run_options *o, char path[PATH_MAX], uint64_t
         return status;
     }
     int result = oh_run_find_library(library, err);
-    const char *const dir = o->dir != NULL ? o->dir : chosen_dir();
+    const char *const dir = o->dir != NULL ? o->dir : oh_run_chosen_dir();
     if (result == 0 && dir != NULL) {
-        result = set_dir(dir, err);
+        result = oh_run_set_dir(dir, err);
     }
     if (result == 0) {
-        result = oh_run_check_dir(chosen_dir(), err);
+        result = oh_run_check_dir(oh_run_chosen_dir(), err);
     }
     if (result == 0) {
         result = check_output(o, err);
     }
     if (result == 0) {
-        result = set_environment(o, library, token, err);
+        result = oh_run_set_environment(o, library, token, err);
     }
     return result == 0 ? OH_EXIT_OK : OH_EXIT_NOT_STARTED;
 }
@@ -238,7 +157,7 @@ static void tell_no_recording(const char *program)
         oh_cli_note("%s was not recorded: OFFHEAP_DISABLE=1 is set\ntry: env -u OFFHEAP_DISABLE "
                     "offheap run ...",
                     program);
-    } else if (oh_run_check_dir(chosen_dir(), &err) < 0) {
+    } else if (oh_run_check_dir(oh_run_chosen_dir(), &err) < 0) {
         oh_cli_note("%s was not recorded: %s", program, err.text);
     } else {
         oh_cli_note("%s left no recording: it replaced itself with a program that cannot be "
@@ -264,9 +183,9 @@ static int run_program(const struct oh_run_options *o, const char *path, uint64_
     const struct oh_run_collect run = {
         .token = token,
         .pid = child.pid,
-        .dir = chosen_dir(),
+        .dir = oh_run_chosen_dir(),
         .output = o->output,
-        .keep = o->keep || chosen_dir() != NULL,
+        .keep = o->keep || oh_run_chosen_dir() != NULL,
     };
     bool failed = false;
     if (oh_run_collect(&run, &failed) == 0) {
@@ -284,7 +203,7 @@ static int run(const struct oh_cli_command *command, int argc, char **argv)
     }
     struct oh_err err;
     char path[PATH_MAX];
-    const uint64_t token = make_token();
+    const uint64_t token = oh_run_make_token();
     const int status = prepare(&o, path, token, &err);
     if (status != OH_EXIT_OK) {
         oh_cli_print_error(&err);
