@@ -95,7 +95,7 @@ pprof_go()
 pprof()
 {
     pprof_go
-    GOTOOLCHAIN=local HOME="$PWD" "$PPROF_GO" tool pprof "$@" 2>pprof.err
+    GOTOOLCHAIN=local PPROF_TMPDIR="$PWD" "$PPROF_GO" tool pprof "$@" 2>pprof.err
 }
 
 # raw PROFILE: what is in it, as text.
