@@ -152,6 +152,22 @@ static void test_report_largest_first_with_totals(void **state)
     has_not("±");
 }
 
+static void test_report_stacks_that_look_alike_are_one_row(void **state)
+{
+    (void)state;
+    (void)add_stack(&newer, "leaf main", "main", "malloc", 1024, 0);
+    (void)add_stack(&newer, "leaf main", "main", "malloc", 1024, 0); // At other addresses.
+    (void)add_stack(&newer, "leaf main", "init", "malloc", 1024, 0);
+    (void)add_stack(&newer, "leaf", "main", "malloc", 1024, 0);
+    struct oh_report_rows rows;
+    assert_int_equal(oh_report_select(&newer, &everything, &rows, &err), 0);
+    assert_int_equal(rows.count, 3);
+    assert_int_equal((long)rows.rows[0].values[OH_VALUE_INUSE_SPACE], 2048);
+    assert_int_equal((long)rows.rows[0].values[OH_VALUE_INUSE_OBJECTS], 20);
+    assert_int_equal((long)rows.total.values[OH_VALUE_INUSE_SPACE], 4096);
+    oh_report_rows_fini(&rows);
+}
+
 static void test_report_estimates_show_their_error(void **state)
 {
     (void)state;
@@ -332,6 +348,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_report_largest_first_with_totals, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_report_stacks_that_look_alike_are_one_row, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_report_estimates_show_their_error, setup, teardown),
         cmocka_unit_test_setup_teardown(test_report_filters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_report_limit_tells_the_rest, setup, teardown),

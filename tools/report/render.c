@@ -119,7 +119,7 @@ static void print_filters(FILE *out, const struct oh_report_query *query,
     if (query->focus != NULL) {
         (void)fprintf(out, " --focus %s", query->focus);
     }
-    (void)fprintf(out, ": %zu of %zu stacks\n", rows->shown.samples, rows->total.samples);
+    (void)fprintf(out, ": %zu of %zu stacks\n", rows->shown.rows, rows->total.rows);
     print_total(out, "  in use", &rows->shown, OH_VALUE_INUSE_SPACE, OH_VALUE_INUSE_OBJECTS);
     print_total(out, "  allocated", &rows->shown, OH_VALUE_ALLOC_SPACE, OH_VALUE_ALLOC_OBJECTS);
 }
@@ -133,35 +133,31 @@ static void print_share(FILE *out, double part, double whole)
     oh_report_print_cell(out, text, OH_REPORT_SHARE_WIDTH);
 }
 
-static void print_value(FILE *out, const struct oh_profile_sample *sample,
-                        enum oh_profile_value which, int width)
+static void print_value(FILE *out, const struct oh_report_row *row, enum oh_profile_value which,
+                        int width)
 {
     char text[OH_REPORT_CELL_BYTES];
-    oh_report_format_value(which, (double)sample->values[which], text);
+    oh_report_format_value(which, row->values[which], text);
     oh_report_print_cell(out, text, width);
 }
 
-static void print_row(FILE *out, const struct oh_report_input *input,
-                      const struct oh_report_query *query, const struct oh_report_rows *rows,
-                      size_t row, double cumulative)
+static void print_row(FILE *out, const struct oh_profile *profile, const struct oh_report_row *row,
+                      enum oh_profile_value sort, double whole, double cumulative)
 {
-    const struct oh_profile_sample *const sample = &input->profile->samples[rows->samples[row]];
-    const double value = (double)sample->values[query->sort];
-    const double whole = rows->total.values[query->sort];
+    const struct oh_profile_sample *const sample = &profile->samples[row->sample];
     char error[OH_REPORT_CELL_BYTES];
-    oh_report_format_error(value, sample->variances[query->sort], error);
-    (void)fprintf(out, "%4zu", row + 1);
-    print_value(out, sample, OH_VALUE_INUSE_SPACE, OH_REPORT_SIZE_WIDTH);
-    print_value(out, sample, OH_VALUE_INUSE_OBJECTS, OH_REPORT_COUNT_WIDTH);
-    print_value(out, sample, OH_VALUE_ALLOC_SPACE, OH_REPORT_SIZE_WIDTH);
-    print_value(out, sample, OH_VALUE_ALLOC_OBJECTS, OH_REPORT_COUNT_WIDTH);
-    print_share(out, value, whole);
+    oh_report_format_error(row->values[sort], row->variances[sort], error);
+    print_value(out, row, OH_VALUE_INUSE_SPACE, OH_REPORT_SIZE_WIDTH);
+    print_value(out, row, OH_VALUE_INUSE_OBJECTS, OH_REPORT_COUNT_WIDTH);
+    print_value(out, row, OH_VALUE_ALLOC_SPACE, OH_REPORT_SIZE_WIDTH);
+    print_value(out, row, OH_VALUE_ALLOC_OBJECTS, OH_REPORT_COUNT_WIDTH);
+    print_share(out, row->values[sort], whole);
     print_share(out, cumulative, whole);
     oh_report_print_cell(out, error, OH_REPORT_ERROR_WIDTH);
     (void)fputs("  ", out);
-    oh_report_print_labels(out, input->profile, sample);
+    oh_report_print_labels(out, profile, sample);
     (void)fputc('\n', out);
-    oh_report_print_stack(out, input->profile, sample);
+    oh_report_print_stack(out, profile, sample);
     (void)fputc('\n', out);
 }
 
@@ -174,10 +170,12 @@ static void print_rows(FILE *out, const struct oh_report_input *input,
                   OH_REPORT_COUNT_WIDTH, "objects", OH_REPORT_SIZE_WIDTH, "allocated",
                   OH_REPORT_COUNT_WIDTH, "objects", OH_REPORT_SHARE_WIDTH, "share",
                   OH_REPORT_SHARE_WIDTH, "sum", OH_REPORT_ERROR_WIDTH, "error", "labels");
+    const double whole = rows->total.values[query->sort];
     double cumulative = 0;
     for (size_t i = 0; i < shown; i++) {
-        cumulative += (double)input->profile->samples[rows->samples[i]].values[query->sort];
-        print_row(out, input, query, rows, i, cumulative);
+        cumulative += rows->rows[i].values[query->sort];
+        (void)fprintf(out, "%4zu", i + 1);
+        print_row(out, input->profile, &rows->rows[i], query->sort, whole, cumulative);
     }
     if (shown < rows->count) {
         char rest[OH_REPORT_CELL_BYTES];
@@ -196,7 +194,7 @@ static void explain_empty(FILE *out, const struct oh_report_input *input,
                           const struct oh_report_query *query, const struct oh_report_rows *rows)
 {
     (void)fputc('\n', out);
-    if (rows->total.samples == 0 && input->profile->period > 1) {
+    if (rows->total.rows == 0 && input->profile->period > 1) {
         char size[OH_HUMAN_BYTES];
         oh_human_format_bytes((double)input->profile->period, size);
         (void)fprintf(out,
@@ -204,18 +202,17 @@ static void explain_empty(FILE *out, const struct oh_report_input *input,
                       "less than %s in C\nleaves no sample; --exact or a smaller --sample sees "
                       "it. The comments above tell what was not recorded.\n",
                       size);
-    } else if (rows->total.samples == 0) {
+    } else if (rows->total.rows == 0) {
         (void)fputs("Nothing to show: no allocation was recorded. The comments above tell what was "
                     "not recorded.\n",
                     out);
-    } else if (rows->shown.samples == 0) {
-        (void)fprintf(out, "Nothing to show: none of the %zu stacks matches.\n",
-                      rows->total.samples);
+    } else if (rows->shown.rows == 0) {
+        (void)fprintf(out, "Nothing to show: none of the %zu stacks matches.\n", rows->total.rows);
     } else {
         (void)fprintf(out,
                       "Nothing to show: all %zu stacks have no %s, what they allocated was freed "
                       "(--sort alloc_space shows them).\n",
-                      rows->shown.samples, oh_pprof_value_name(query->sort));
+                      rows->shown.rows, oh_pprof_value_name(query->sort));
     }
 }
 

@@ -91,32 +91,109 @@ bool oh_report_filter_matches(const struct oh_report_filter *filter,
            (!filter->has_focus || focus_matches(filter, profile, sample));
 }
 
-void oh_report_sum_add(struct oh_report_sum *sum, const struct oh_profile_sample *sample)
+// Goes through the frames of a sample, inlined ones too.
+struct oh_frame_cursor {
+    const struct oh_profile *profile;
+    const struct oh_profile_sample *sample;
+    uint32_t location;
+    uint32_t line;
+};
+
+static const struct oh_profile_line *next_frame(struct oh_frame_cursor *cursor)
 {
-    for (int i = 0; i < OH_VALUE_COUNT; i++) {
-        sum->values[i] += (double)sample->values[i];
-        sum->variances[i] += sample->variances[i];
+    while (cursor->location < cursor->sample->depth) {
+        const struct oh_profile_location *const location =
+            &cursor->profile->locations[cursor->sample->locations[cursor->location]];
+        if (cursor->line < location->line_count) {
+            return &location->lines[cursor->line++];
+        }
+        cursor->location++;
+        cursor->line = 0;
     }
-    sum->samples++;
+    return NULL;
 }
 
-struct oh_report_order {
-    const struct oh_profile *profile;
-    enum oh_profile_value sort;
-};
+static int compare_u32(uint32_t x, uint32_t y)
+{
+    return (x > y) - (x < y);
+}
+
+// By what is shown of a sample: labels, functions, lines. 0 when nothing of it differs.
+static int compare_shown(const struct oh_profile *profile, uint32_t x, uint32_t y)
+{
+    const struct oh_profile_sample *const a = &profile->samples[x];
+    const struct oh_profile_sample *const b = &profile->samples[y];
+    int order = memcmp(a->labels, b->labels, sizeof a->labels);
+    struct oh_frame_cursor cursor_a = {.profile = profile, .sample = a};
+    struct oh_frame_cursor cursor_b = {.profile = profile, .sample = b};
+    while (order == 0) {
+        const struct oh_profile_line *const line_a = next_frame(&cursor_a);
+        const struct oh_profile_line *const line_b = next_frame(&cursor_b);
+        if (line_a == NULL || line_b == NULL) {
+            return (line_a != NULL) - (line_b != NULL);
+        }
+        order = compare_u32(line_a->function, line_b->function);
+        if (order == 0) {
+            order = compare_u32(line_a->line, line_b->line);
+        }
+    }
+    return order;
+}
+
+static int compare_samples(const void *a, const void *b, void *arg)
+{
+    const uint32_t x = ((const struct oh_report_row *)a)->sample;
+    const uint32_t y = ((const struct oh_report_row *)b)->sample;
+    const int order = compare_shown(arg, x, y);
+    return order != 0 ? order : compare_u32(x, y);
+}
 
 // Equal values stand in the profile's own order, so that a report is always the same.
 static int compare_rows(const void *a, const void *b, void *arg)
 {
-    const struct oh_report_order *const order = arg;
-    const uint32_t x = *(const uint32_t *)a;
-    const uint32_t y = *(const uint32_t *)b;
-    const int64_t value_x = order->profile->samples[x].values[order->sort];
-    const int64_t value_y = order->profile->samples[y].values[order->sort];
-    if (value_x != value_y) {
-        return value_x < value_y ? 1 : -1;
+    const enum oh_profile_value sort = *(const enum oh_profile_value *)arg;
+    const struct oh_report_row *const x = a;
+    const struct oh_report_row *const y = b;
+    if (x->values[sort] != y->values[sort]) {
+        return x->values[sort] < y->values[sort] ? 1 : -1;
     }
-    return (x > y) - (x < y);
+    return compare_u32(x->sample, y->sample);
+}
+
+// One row per sample, then one per stack that looks different. Returns how many are left.
+static size_t fill_rows(const struct oh_profile *profile, struct oh_report_row *rows)
+{
+    for (uint32_t i = 0; i < profile->sample_count; i++) {
+        rows[i] = (struct oh_report_row){.sample = i};
+        for (int v = 0; v < OH_VALUE_COUNT; v++) {
+            rows[i].values[v] = (double)profile->samples[i].values[v];
+            rows[i].variances[v] = profile->samples[i].variances[v];
+        }
+    }
+    qsort_r(rows, profile->sample_count, sizeof rows[0], compare_samples,
+            (void *)(uintptr_t)profile);
+    size_t count = 0;
+    for (uint32_t i = 0; i < profile->sample_count; i++) {
+        struct oh_report_row *const last = count > 0 ? &rows[count - 1] : NULL;
+        if (last == NULL || compare_shown(profile, last->sample, rows[i].sample) != 0) {
+            rows[count++] = rows[i];
+            continue;
+        }
+        for (int v = 0; v < OH_VALUE_COUNT; v++) {
+            last->values[v] += rows[i].values[v];
+            last->variances[v] += rows[i].variances[v];
+        }
+    }
+    return count;
+}
+
+static void add_to_sum(struct oh_report_sum *sum, const struct oh_report_row *row)
+{
+    for (int i = 0; i < OH_VALUE_COUNT; i++) {
+        sum->values[i] += row->values[i];
+        sum->variances[i] += row->variances[i];
+    }
+    sum->rows++;
 }
 
 int oh_report_select(const struct oh_profile *profile, const struct oh_report_query *query,
@@ -127,34 +204,35 @@ int oh_report_select(const struct oh_profile *profile, const struct oh_report_qu
     if (result < 0) {
         return result;
     }
-    struct oh_report_rows made = {.samples =
-                                      calloc((size_t)profile->sample_count + 1, sizeof(uint32_t))};
-    if (made.samples == NULL) {
+    struct oh_report_rows made = {
+        .rows = calloc((size_t)profile->sample_count + 1, sizeof made.rows[0])};
+    if (made.rows == NULL) {
         oh_report_filter_fini(&filter);
         return oh_err_no_memory(err);
     }
-    for (uint32_t i = 0; i < profile->sample_count; i++) {
-        const struct oh_profile_sample *const sample = &profile->samples[i];
-        oh_report_sum_add(&made.total, sample);
-        if (!oh_report_filter_matches(&filter, profile, sample)) {
+    const size_t all = fill_rows(profile, made.rows);
+    for (size_t i = 0; i < all; i++) {
+        const struct oh_report_row row = made.rows[i];
+        add_to_sum(&made.total, &row);
+        if (!oh_report_filter_matches(&filter, profile, &profile->samples[row.sample])) {
             continue;
         }
-        oh_report_sum_add(&made.shown, sample);
-        if (sample->values[query->sort] != 0) {
-            made.samples[made.count++] = i;
+        add_to_sum(&made.shown, &row);
+        if (row.values[query->sort] != 0) {
+            made.rows[made.count++] = row;
         } else {
             made.empty_count++;
         }
     }
     oh_report_filter_fini(&filter);
-    struct oh_report_order order = {.profile = profile, .sort = query->sort};
-    qsort_r(made.samples, made.count, sizeof made.samples[0], compare_rows, &order);
+    enum oh_profile_value sort = query->sort;
+    qsort_r(made.rows, made.count, sizeof made.rows[0], compare_rows, &sort);
     *rows = made;
     return 0;
 }
 
 void oh_report_rows_fini(struct oh_report_rows *rows)
 {
-    free(rows->samples);
+    free(rows->rows);
     *rows = (struct oh_report_rows){0};
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Chooses and orders the samples of a profile that a report shows. A row is a sample: a stack with
-// its labels. Pure: reads a profile, keeps nothing of it but indices.
+// Chooses and orders the rows of a report. A row is a stack as it is shown, with its labels:
+// samples whose frames differ in nothing but addresses are one row. Pure: reads a profile, keeps
+// nothing of it but indices.
 
 #ifndef OH_REPORT_SELECT_H
 #define OH_REPORT_SELECT_H
@@ -22,19 +23,25 @@ struct oh_report_query {
     size_t limit;               // Rows shown; 0: all.
 };
 
-// Sums over samples; the variances of independent estimates add up.
+// Sums over rows; the variances of independent estimates add up.
 struct oh_report_sum {
     double values[OH_VALUE_COUNT];
     double variances[OH_VALUE_COUNT];
-    size_t samples;
+    size_t rows;
+};
+
+struct oh_report_row {
+    uint32_t sample; // One of its samples: their frames and labels look alike.
+    double values[OH_VALUE_COUNT];
+    double variances[OH_VALUE_COUNT];
 };
 
 struct oh_report_rows {
-    uint32_t *samples; // Indices of the profile's samples, the largest first.
+    struct oh_report_row *rows; // The largest first.
     size_t count;
-    size_t empty_count; // Samples that match, but whose sorted value is 0: not among the rows.
-    struct oh_report_sum total; // Of all samples of the profile.
-    struct oh_report_sum shown; // Of the samples that match the query.
+    size_t empty_count;         // Rows that match, but whose sorted value is 0: not among the rows.
+    struct oh_report_sum total; // Of everything in the profile.
+    struct oh_report_sum shown; // Of what matches the query.
 };
 
 // 0; -EINVAL: the expression of focus is wrong (told in err); -ENOMEM.
@@ -54,8 +61,6 @@ void oh_report_filter_fini(struct oh_report_filter *filter);
 bool oh_report_filter_matches(const struct oh_report_filter *filter,
                               const struct oh_profile *profile,
                               const struct oh_profile_sample *sample);
-
-void oh_report_sum_add(struct oh_report_sum *sum, const struct oh_profile_sample *sample);
 
 // The value called "inuse_space", ...: true and *value, or false.
 bool oh_report_parse_sort(const char *name, enum oh_profile_value *value);

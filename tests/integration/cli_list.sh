@@ -1,0 +1,65 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# `offheap list` says of each process whether it is recorded and if not, why.
+. "$OFFHEAP_SRC/tests/integration/lib.sh"
+
+cat >program.c <<'EOF'
+#include <stdlib.h>
+#include <unistd.h>
+int main(void)
+{
+    void *volatile block = malloc(1000);
+    (void)block;
+    return (int)write(1, "ready\n", 6) - 6 + (int)sleep(60);
+}
+EOF
+cc -o recorded program.c && cc -static -o static program.c || { fail "cc"; finish; }
+cp recorded disabled && cp recorded homeless && cp recorded full && cp recorded loner
+pids=
+# start NAME [VARIABLE=VALUE...]: the program of that name with the library in its environment.
+start()
+{
+    start_name=$1
+    shift
+    env LD_PRELOAD="$OFFHEAP_LIB" "$@" "./$start_name" >"$start_name.txt" 2>&1 </dev/null &
+    pids="$pids $!"
+    wait_for_text "$start_name.txt" '^ready$' 10
+}
+trap 'kill -KILL $pids 2>/dev/null' EXIT
+
+start recorded OFFHEAP_EXACT=1
+start disabled OFFHEAP_DISABLE=1
+start static
+start homeless OFFHEAP_DIR=/nonexistent
+./loner >loner.txt &
+pids="$pids $!"
+
+expect_status 0 "$OFFHEAP_BIN" list
+expect_text out.txt ' recorded +exact .* recording$'
+expect_text out.txt ' disabled .* not recorded: disabled: OFFHEAP_DISABLE is set$'
+expect_text out.txt ' static .* not recorded: static: nothing can be interposed$'
+expect_text out.txt ' homeless .* not recorded: no room: .*No such file or directory'
+expect_no_text out.txt ' loner '
+
+note "what is left behind"
+recorded=$(sed -n 's/^ *\([0-9]*\) *recorded .*/\1/p' out.txt)
+kill -KILL "$recorded"
+sleep 0.3
+expect_status 0 "$OFFHEAP_BIN" list
+expect_text out.txt "^ *$recorded +recorded +exact .*/recorded\.$recorded\.[0-9]+\.offheap \(killed\)\$"
+expect_status 0 "$OFFHEAP_BIN" export -o left.pb.gz "$recorded"
+expect_file left.pb.gz
+
+note "a process that holds more than its bound"
+"$OFFHEAP_BIN" run --exact --max-bytes 2M -o full.pb.gz -- "$OFFHEAP_FIXTURES/bigload" >/dev/null \
+    2>err.txt </dev/null
+"$OFFHEAP_BIN" report full.pb.gz >report.txt
+expect_text report.txt 'allocations not recorded: the table of .* is full'
+
+note "nothing"
+mkdir nothing
+kill -KILL $pids 2>/dev/null
+expect_status 0 env OFFHEAP_DIR="$PWD/nothing" "$OFFHEAP_BIN" list
+
+finish
