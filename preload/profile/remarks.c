@@ -126,14 +126,16 @@ static void add_modules(struct remarks *remarks)
         if (module->fallback_pcs == 0)
             continue;
         struct oh_text *text = begin(remarks);
-        oh_text_add_u64(text, module->fallback_pcs);
-        oh_text_add(text, " addresses of ");
+        oh_text_add(text, "addresses without a name in ");
         oh_text_add(text, module->path_len != 0 ? module->path : "a module without a path");
-        oh_text_add(text, " have no name: ");
+        oh_text_add(text, ": ");
+        oh_text_add_u64(text, module->fallback_pcs);
+        oh_text_add(text, " (");
         oh_text_add(text, oh_symbol_verdict_text(module->verdict));
+        oh_text_add(text, ")");
         end(remarks);
     }
-    add_count(remarks, symbols->unknown_pcs, "addresses that lie in no recorded module");
+    add_count(remarks, symbols->unknown_pcs, "addresses outside of every recorded module");
 }
 
 static void add_notes(struct remarks *remarks)

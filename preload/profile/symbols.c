@@ -151,7 +151,7 @@ static const char *find_file(struct oh_symbols *symbols, struct oh_symbol_module
         return source->find_file(source->self, module, &module->verdict);
     if (symbols->is_own_process && (module->raw.flags & OH_MODULE_MAIN) != 0)
         return "/proc/self/exe"; // Right also when the file was replaced or unlinked.
-    return module->path;
+    return module->path[0] == '/' ? module->path : NULL;
 }
 
 // Finds the module's file once; its verdict tells how that went.
@@ -161,7 +161,7 @@ static bool has_file(struct oh_symbols *symbols, struct oh_symbol_module *module
     if (image->file_state == TABLE_UNASKED) {
         image->file_state = TABLE_ABSENT;
         module->verdict = OH_VERDICT_MISSING;
-        bool is_file = module->path[0] == '/';
+        bool is_file = (module->raw.flags & OH_MODULE_VDSO) == 0;
         const char *path = is_file ? find_file(symbols, module) : NULL;
         if (path != NULL) {
             bool trusted = symbols->source.find_file != NULL;
