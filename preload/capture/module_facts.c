@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 
+#include "base/attr.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "capture/readable.h"
@@ -89,12 +90,22 @@ static void find_build_id(struct oh_format_module *facts, const struct headers *
     facts->build_id_bytes = (uint16_t)kept;
 }
 
+static OH_READS_FOREIGN bool is_go_mark(const unsigned char *at)
+{
+    static const unsigned char mark[] = {0xff, ' ', 'G', 'o', ' ', 'b', 'u',
+                                         'i',  'l', 'd', 'i', 'n', 'f', ':'};
+    for (size_t i = 0; i < sizeof mark; i++)
+        if (at[i] != mark[i])
+            return false;
+    return true;
+}
+
 // Whether it is worth looking for Go's tables: a scan touches every page of a module's data, which
 // a large C library should be spared. Go's linker leaves a note, or, when build ids were turned
 // off, the mark of the build information near the start of a writable segment.
 static bool looks_like_go(const struct headers *headers)
 {
-    enum { SEARCHED = 64 * 1024, STEP = 16, MARK_BYTES = 14 };
+    enum { SEARCHED = 64 * 1024, STEP = 16 };
     if (find_go_note(headers).data != NULL)
         return true;
     for (size_t i = 0; i < headers->count; i++) {
@@ -104,7 +115,7 @@ static bool looks_like_go(const struct headers *headers)
         uint64_t at = (headers->bias + segment->p_vaddr + STEP - 1) & ~(uint64_t)(STEP - 1);
         uint64_t bytes = segment->p_filesz < SEARCHED ? segment->p_filesz : SEARCHED;
         for (uint64_t end = headers->bias + segment->p_vaddr + bytes; at + STEP <= end; at += STEP)
-            if (memcmp((const void *)at, "\xff Go buildinf:", MARK_BYTES) == 0)
+            if (is_go_mark((const unsigned char *)at))
                 return true;
     }
     return false;

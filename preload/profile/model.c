@@ -141,7 +141,10 @@ static bool same_sample(const void *a, const void *b)
 {
     const struct oh_profile_sample *x = a;
     const struct oh_profile_sample *y = b;
-    return x->depth == y->depth && memcmp(x->labels, y->labels, sizeof x->labels) == 0 &&
+    if (x->depth != y->depth || memcmp(x->labels, y->labels, sizeof x->labels) != 0)
+        return false;
+    // A sample without a stack may have no array at all, which memcmp must not be given.
+    return x->depth == 0 ||
            memcmp(x->locations, y->locations, x->depth * sizeof *x->locations) == 0;
 }
 
@@ -149,6 +152,8 @@ static int adopt_sample(struct oh_arena *arena, void *entry)
 {
     struct oh_profile_sample *sample = entry;
     size_t bytes = sample->depth * sizeof *sample->locations;
+    if (bytes == 0)
+        return 0;
     void *copy = oh_arena_alloc(arena, bytes, _Alignof(uint32_t));
     if (copy == NULL)
         return -ENOMEM;
