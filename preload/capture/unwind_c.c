@@ -51,7 +51,6 @@ struct found_object {
 typedef int find_object_fn(void *pc, struct found_object *result);
 
 static find_object_fn *find_object;
-static oh_c_find_module_fn *find_module;
 static struct oh_c_module loader;
 
 void oh_unwind_c_init(void)
@@ -63,15 +62,10 @@ void oh_unwind_c_init(void)
     (void)oh_unwind_c_find_module(getauxval(AT_BASE), &loader);
 }
 
-void oh_unwind_c_set_finder(oh_c_find_module_fn *find)
-{
-    find_module = find;
-}
-
 int oh_unwind_c_find_module(uint64_t pc, struct oh_c_module *module)
 {
     if (!find_object)
-        return find_module ? find_module(pc, module) : -ENOSYS;
+        return -ENOSYS;
     struct found_object object;
     // The address is a number here; the loader only compares it.
     if (find_object((void *)(uintptr_t)pc, &object) != 0 || !object.eh_frame_hdr)

@@ -28,17 +28,12 @@ struct oh_c_module {
     uint64_t eh_frame_hdr;
 };
 
-// 0, or negative when no module is there or it has no table.
-typedef int oh_c_find_module_fn(uint64_t pc, struct oh_c_module *module);
-
 // Once, before the first step; not concurrently with itself or with steps.
 void oh_unwind_c_init(void);
 
-// Finds modules where the C library has no _dl_find_object (glibc before 2.35, musl). Without it
-// nothing can be found there. Must not lock.
-void oh_unwind_c_set_finder(oh_c_find_module_fn *find);
-
-// The module of an address: by _dl_find_object, else by the finder.
+// The module of an address, by the C library's _dl_find_object, which takes no lock. 0, or -ENOENT
+// when no module is there or it has no table, or -ENOSYS with a C library that cannot tell (glibc
+// before 2.35, musl): there, stacks end at their first frame.
 int oh_unwind_c_find_module(uint64_t pc, struct oh_c_module *module);
 
 // The registers of the caller, from those of the frame. Registers that the frame neither saved
