@@ -57,7 +57,7 @@ void oh_unwind_c_init(void)
 {
     // dlsym: a direct reference would keep the library from loading with an older glibc.
     *(void **)&find_object = dlsym(RTLD_DEFAULT, "_dl_find_object");
-    // Rows are kept in our own table; libunwind's is behind a mutex.
+    // This also starts libunwind. Rows are kept in our own table; its cache is patched out.
     (void)unw_set_caching_policy(unw_local_addr_space, UNW_CACHE_NONE);
     (void)oh_unwind_c_find_module(getauxval(AT_BASE), &loader);
 }
