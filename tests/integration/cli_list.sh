@@ -14,8 +14,11 @@ int main(void)
     return (int)write(1, "ready\n", 6) - 6 + (int)sleep(60);
 }
 EOF
-cc -o recorded program.c && cc -static -o static program.c || { fail "cc"; finish; }
-cp recorded disabled && cp recorded homeless && cp recorded full && cp recorded loner
+cc -o recorded program.c || { fail "cc"; finish; }
+cc -static -o static program.c || { fail "cc -static"; finish; }
+for copy in disabled homeless loner; do
+    cp recorded "$copy"
+done
 pids=
 # start NAME [VARIABLE=VALUE...]: the program of that name with the library in its environment.
 start()
@@ -26,7 +29,13 @@ start()
     pids="$pids $!"
     wait_for_text "$start_name.txt" '^ready$' 10
 }
-trap 'kill -KILL $pids 2>/dev/null' EXIT
+stop_all()
+{
+    for pid in $pids; do
+        kill -KILL "$pid" 2>/dev/null
+    done
+}
+trap stop_all EXIT
 
 start recorded OFFHEAP_EXACT=1
 start disabled OFFHEAP_DISABLE=1
@@ -59,7 +68,7 @@ expect_text report.txt 'allocations not recorded: the table of .* is full'
 
 note "nothing"
 mkdir nothing
-kill -KILL $pids 2>/dev/null
+stop_all
 expect_status 0 env OFFHEAP_DIR="$PWD/nothing" "$OFFHEAP_BIN" list
 
 finish

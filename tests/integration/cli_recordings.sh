@@ -74,7 +74,7 @@ i=0
 while [ "$i" -lt 60 ]; do
     cp "$recording" flip.offheap
     at=$(((i * 2654435761 + 12345) % (i < 40 ? 4096 : size)))
-    printf "\\$(printf '%o' $((1 << (i % 8))))" |
+    printf '%b' "\\0$(printf '%o' $((1 << (i % 8))))" |
         dd of=flip.offheap bs=1 seek="$at" conv=notrunc 2>/dev/null
     timeout 60 "$OFFHEAP_BIN" report flip.offheap >out.txt 2>err.txt
     got=$?

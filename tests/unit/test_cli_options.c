@@ -181,6 +181,39 @@ static void test_manual_pages_name_every_option(void **state)
     }
 }
 
+static bool has_word(const char *text, const char *word)
+{
+    const size_t len = strlen(word);
+    for (const char *at = strstr(text, word); at != NULL; at = strstr(at + 1, word)) {
+        const char before = at == text ? ' ' : at[-1];
+        if (strchr(" '|\n", before) != NULL && strchr(" ')|\n", at[len]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void test_completion_names_every_word(void **state)
+{
+    (void)state;
+    char *script = NULL;
+    size_t len = 0;
+    assert_int_equal(
+        oh_file_read(OH_TEST_SOURCE_DIR "/tools/cli/offheap.bash", 1 << 20, &script, &len), 0);
+    for (size_t i = 0; oh_cli_command_at(i) != NULL; i++) {
+        const struct oh_cli_command *const command = oh_cli_command_at(i);
+        assert_true(has_word(script, command->name));
+        for (const struct oh_cli_option *o = command->options; o->name != NULL; o++) {
+            char word[64];
+            (void)snprintf(word, sizeof word, "--%s", o->name);
+            if (!has_word(script, word)) {
+                fail_msg("offheap.bash does not name %s", word);
+            }
+        }
+    }
+    free(script);
+}
+
 static void test_run_refuses_wrong_values(void **state)
 {
     (void)state;
@@ -252,6 +285,7 @@ int main(void)
         cmocka_unit_test(test_every_command_explains_its_options),
         cmocka_unit_test(test_tables_are_sound),
         cmocka_unit_test(test_manual_pages_name_every_option),
+        cmocka_unit_test(test_completion_names_every_word),
         cmocka_unit_test(test_run_refuses_wrong_values),
         cmocka_unit_test(test_run_options_end_at_the_program),
         cmocka_unit_test(test_others_refuse_wrong_operands),

@@ -1,0 +1,67 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Completion of the command's words for bash. A test checks that it names every command and option.
+
+_offheap()
+{
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    local command=${COMP_WORDS[1]} words='' i
+    COMPREPLY=()
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        words='run export report list help version'
+        mapfile -t COMPREPLY < <(compgen -W "$words --help --version" -- "$current")
+        return
+    fi
+    case $previous in
+    --sort) words='inuse_space inuse_objects alloc_space alloc_objects' ;;
+    --phase) words='init main unknown' ;;
+    --kind) words='malloc thread' ;;
+    --dir | --binary)
+        mapfile -t COMPREPLY < <(compgen -d -- "$current")
+        return
+        ;;
+    -o | --output)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
+        ;;
+    esac
+    if [ -z "$words" ]; then
+        case $command in
+        run)
+            # The first word that is no option begins the program.
+            for ((i = 2; i < COMP_CWORD; i++)); do
+                case ${COMP_WORDS[i]} in
+                -o | --output | --sample | --depth | --max-bytes | --dir) i=$((i + 1)) ;;
+                --)
+                    mapfile -t COMPREPLY < <(compgen -c -f -- "$current")
+                    return
+                    ;;
+                -*) ;;
+                *)
+                    mapfile -t COMPREPLY < <(compgen -f -- "$current")
+                    return
+                    ;;
+                esac
+            done
+            words='-o --output --exact --sample --depth --max-bytes --dir --keep --help --'
+            ;;
+        export) words='-o --output --binary --help' ;;
+        report) words='--sort --phase --kind --focus --limit --diff --binary --help' ;;
+        help) words='run export report list version' ;;
+        *) words='--help' ;;
+        esac
+        case $current in
+        -*) ;;
+        *)
+            if [ "$command" != help ]; then
+                mapfile -t COMPREPLY < <(compgen -f -- "$current")
+                return
+            fi
+            ;;
+        esac
+    fi
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+
+complete -o filenames -F _offheap offheap
