@@ -322,7 +322,7 @@ case "${1-}" in
 *) fail "unknown option: $1 (sh tools/setup.sh [--tests])" ;;
 esac
 command -v apt-get >/dev/null 2>&1 ||
-    fail "no apt-get here; on another system give CMake what README.md names under Build"
+    fail "no apt-get here; Debian 12 is expected"
 
 mkdir -p "$deps"
 exec 9>"$deps/lock"
