@@ -26,7 +26,10 @@ recorded()
 # expect_files DIRECTORY REGEX: the names in it, one line, match.
 expect_files()
 {
-    files=$(ls "$1" | tr '\n' ' ')
+    files=
+    for file in "$1"/*; do
+        [ -e "$file" ] && files="$files${file##*/} "
+    done
     printf '%s\n' "$files" | grep -Eq "^$2\$" || fail "$1 holds '$files', want '$2'"
 }
 
