@@ -15,9 +15,15 @@
 
 #include "profile/pprof.h"
 #include "profile/writer.h"
+#include "support/random.h"
 #include "support/synthetic.h"
 
-enum { ARENA_BYTES = 64 << 20 };
+enum {
+    ARENA_BYTES = 64 << 20,
+    FLIPPED_RECORDINGS = 4000,
+    FLIPS_EACH = 3,
+    FLIPPED_BYTES = 24 << 10
+};
 
 struct fixture {
     struct oh_synthetic recording;
@@ -307,6 +313,49 @@ static void test_build_arena_too_small_says_so(void **state)
     }
 }
 
+static int count_bytes(void *arg, const void *data, size_t size)
+{
+    (void)data;
+    *(size_t *)arg += size;
+    return 0;
+}
+
+// Whatever a damaged recording says, a profile of it can be written.
+static void test_build_flipped_recordings_give_some_profile(void **state)
+{
+    struct oh_random random = {11};
+    size_t bytes = 0;
+    (void)state;
+    for (int round = 0; round < FLIPPED_RECORDINGS; round++) {
+        struct oh_view_fault fault;
+        oh_synthetic_sample(&fixture.recording, OH_MODE_SAMPLED);
+        for (int i = 0; i < FLIPS_EACH; i++) {
+            uint64_t bit = oh_random_below(&random, (uint64_t)FLIPPED_BYTES * 8);
+            fixture.recording.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        }
+        if (oh_view_open(&fixture.view, fixture.recording.bytes, fixture.recording.size, &fault) !=
+            0)
+            continue;
+        const struct oh_symbol_source *names = round % 2 == 0 ? &source : NULL;
+        assert_int_equal(
+            oh_symbols_init(&fixture.symbols, &fixture.arena, &fixture.view, names, false), 0);
+        assert_int_equal(oh_writer_build(&fixture.view, &fixture.symbols, NULL, &fixture.arena,
+                                         &fixture.profile),
+                         0);
+        assert_int_equal(oh_pprof_write_raw(&fixture.profile, count_bytes, &bytes), 0);
+        for (uint32_t i = 0; i < fixture.profile.sample_count; i++) {
+            const struct oh_profile_sample *sample = &fixture.profile.samples[i];
+            assert_true(sample->depth > 0);
+            for (int v = 0; v < OH_VALUE_COUNT; v++)
+                assert_true(sample->values[v] >= 0 && sample->variances[v] >= 0);
+        }
+        oh_symbols_fini(&fixture.symbols);
+        oh_arena_fini(&fixture.arena);
+        assert_int_equal(oh_arena_init(&fixture.arena, ARENA_BYTES), 0);
+    }
+    assert_true(bytes > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +376,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_build_tells_what_is_missing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_build_told_to_stop_gives_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_build_arena_too_small_says_so, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_build_flipped_recordings_give_some_profile, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
