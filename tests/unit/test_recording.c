@@ -325,24 +325,24 @@ static void test_create_never_follows_a_symbolic_link(void **state)
     in_scratch(links_are_laid);
 }
 
-static void links_are_refused(void *dir)
+static void exclusive_renames_are_refused(void *dir)
 {
     char found[OH_SCRATCH_BYTES];
-    oh_fault_fail_call(SYS_linkat, EPERM);
+    oh_fault_fail_call(SYS_renameat2, EINVAL);
     must_create(dir, UINT64_C(8) << 20);
     oh_require_equal(oh_scratch_list(dir, found), 1);
     oh_require(strcmp(found, oh_recording_path()) == 0);
 }
 
-static void test_create_without_hard_links_renames(void **state)
+static void test_create_where_a_rename_cannot_be_exclusive_renames_plainly(void **state)
 {
     (void)state;
-    in_scratch(links_are_refused);
+    in_scratch(exclusive_renames_are_refused);
 }
 
 static void nothing_can_be_published(void *dir)
 {
-    oh_fault_fail_call(SYS_linkat, EPERM);
+    oh_fault_fail_call(SYS_renameat2, EINVAL);
     oh_fault_fail_call(SYS_renameat, EIO);
     must_refuse(dir, -EIO, OH_OFF_no_file);
 }
@@ -749,7 +749,7 @@ int main(void)
         cmocka_unit_test(test_create_under_taken_names_finds_a_free_one),
         cmocka_unit_test(test_create_without_a_free_name_leaves_the_others_alone),
         cmocka_unit_test(test_create_never_follows_a_symbolic_link),
-        cmocka_unit_test(test_create_without_hard_links_renames),
+        cmocka_unit_test(test_create_where_a_rename_cannot_be_exclusive_renames_plainly),
         cmocka_unit_test(test_create_that_cannot_be_published_leaves_nothing),
         cmocka_unit_test(test_create_under_a_low_limit_of_descriptors_works),
         cmocka_unit_test(test_create_on_a_full_disk_is_refused),
