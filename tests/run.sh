@@ -55,16 +55,22 @@ tested()
     build "$1" && run_tests "$@"
 }
 
+# The report is made of what ran, also when a test failed; gcov's files go where it runs.
 coverage()
 {
-    tested coverage -L 'unit|stress' || return 1
-    # gcov writes into its working directory; the summary is what is wanted.
+    build coverage || return 1
+    find build/coverage -name '*.gcda' -exec rm -f {} +
+    status=0
+    run_tests coverage -L 'unit|stress' || status=1
     mkdir -p build/coverage/gcov
-    find build/coverage -name '*.gcda' -print | sort | while read -r data; do
-        (cd build/coverage/gcov && gcov -n -s "$root" -r "$root/$data" 2>/dev/null)
-    done | awk '/^File/ { file = $2 } /^Lines executed/ { print $0, file }' | sort -u \
-        >build/coverage/lines.txt
+    find build/coverage/preload build/coverage/tools -name '*.gcda' | sort | while read -r data; do
+        (cd build/coverage/gcov && gcov -n -r -s "$root" "$root/$data" 2>/dev/null)
+    done | awk -F"'" '
+        /^File/ { file = $2 }
+        /^Lines executed/ && file ~ /\.c$/ { sub(/^Lines executed:/, ""); print file ": " $0; file = "" }
+    ' | sort >build/coverage/lines.txt
     cat build/coverage/lines.txt
+    return "$status"
 }
 
 mkdir -p build
