@@ -62,9 +62,9 @@ refused 126 '/is/not/there' ./orphan_script
 : >empty
 chmod +x empty
 refused 126 'empty|neither|not a program' ./empty
-printf '\177ELF\002\001\001' >cut
-chmod +x cut
-refused 126 'cut|damaged|neither|not a program' ./cut
+printf '\177ELF\002\001\001' >cut_elf
+chmod +x cut_elf
+refused 126 'cut|damaged|neither|not a program' ./cut_elf
 
 # A setuid program of another user: the loader ignores LD_PRELOAD.
 if [ "$(id -u)" -eq 0 ]; then

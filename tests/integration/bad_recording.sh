@@ -62,7 +62,9 @@ note "cut"
 [ "$(grep -c . edges.txt)" -ge 6 ] || fail "too few section edges"
 for edge in 1 8 64 2496 4095 $(cat edges.txt); do
     for offset in $((edge - 1)) "$edge" $((edge + 1)); do
-        [ "$offset" -gt 0 ] && [ "$offset" -lt "$size" ] || continue
+        if [ "$offset" -le 0 ] || [ "$offset" -ge "$size" ]; then
+            continue
+        fi
         head -c "$offset" "$whole" >cut.offheap
         survives cut.offheap
         cuts=$((${cuts:-0} + 1))

@@ -98,10 +98,11 @@ pprof()
     GOTOOLCHAIN=local PPROF_TMPDIR="$PWD" "$PPROF_GO" tool pprof "$@" 2>pprof.err
 }
 
-# raw PROFILE: what is in it, as text.
+# raw PROFILE: what is in it, as text. Nothing is left to symbolize; pprof demangles the C++ names of a
+# profile that the library wrote by itself.
 raw()
 {
-    pprof -symbolize=none -raw "$1" || { fail "pprof cannot read $1"; cat pprof.err; }
+    pprof -symbolize=local -raw "$1" || { fail "pprof cannot read $1"; cat pprof.err; }
 }
 
 # check_truth TRUTH PROFILE [awk options]: every case of the truth is in the profile, to the byte.
