@@ -26,6 +26,7 @@ struct oh_export_options {
     const char *what;
 };
 
+// The exit status when the command is over, -1 to go on.
 static int parse(const struct oh_cli_command *command, int argc, char **argv,
                  struct oh_export_options *o)
 {
@@ -61,7 +62,7 @@ static int export_opened(const struct oh_export_options *o, struct oh_reader *re
         oh_cli_print_error(&err);
         return OH_EXIT_FAILED;
     }
-    char *const fallback = o->output == NULL ? oh_words_default_profile(&reader->view) : NULL;
+    char *const fallback = o->output == NULL ? oh_words_default_profile(reader) : NULL;
     const char *const path = o->output != NULL ? o->output : fallback;
     result = path != NULL ? oh_export_write(&made.profile, path, &err) : oh_err_no_memory(&err);
     if (result < 0) {

@@ -23,7 +23,7 @@ static const struct oh_cli_option options[] = {{0}};
 // What both tables have been told of.
 struct oh_list_state {
     size_t process_count;
-    size_t hidden_count; // Processes of others that may not be looked into.
+    size_t hidden_count; // Processes that may not be looked into.
     size_t file_count;
     char **live_paths; // Recordings that a listed process writes: not "left behind".
     size_t live_count;
@@ -252,8 +252,8 @@ static int run(const struct oh_cli_command *command, int argc, char **argv)
                      "directories\n(OFFHEAP_DIR, TMPDIR, /var/tmp, /tmp).\n");
     }
     if (state.hidden_count > 0) {
-        oh_cli_note("%zu process%s of other users cannot be looked into%s", state.hidden_count,
-                    state.hidden_count == 1 ? "" : "es",
+        oh_cli_note("%zu process%s not be looked into: of another user, or protected%s",
+                    state.hidden_count, state.hidden_count == 1 ? " can" : "es can",
                     geteuid() != 0 ? "\ntry: sudo offheap list" : "");
     }
     for (size_t i = 0; i < state.live_count; i++) {

@@ -95,6 +95,7 @@ static int take_option(const struct oh_cli_command *command, struct oh_report_op
     }
 }
 
+// The exit status when the command is over, -1 to go on.
 static int parse(const struct oh_cli_command *command, int argc, char **argv,
                  struct oh_report_options *o)
 {

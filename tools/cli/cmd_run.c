@@ -58,6 +58,7 @@ static int take_option(const struct oh_cli_command *command, struct oh_run_optio
     return ok ? 0 : -1;
 }
 
+// The exit status when the command is over, -1 to go on.
 static int parse(const struct oh_cli_command *command, int argc, char **argv,
                  struct oh_run_options *o)
 {
@@ -187,8 +188,7 @@ static int run_program(const struct oh_run_options *o, const char *path, uint64_
         .output = o->output,
         .keep = o->keep || oh_run_chosen_dir() != NULL,
     };
-    bool failed = false;
-    if (oh_run_collect(&run, &failed) == 0) {
+    if (oh_run_collect(&run) == 0) {
         tell_no_recording(o->program[0]);
     }
     return child.status;

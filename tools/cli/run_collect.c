@@ -84,10 +84,10 @@ static void search_recordings(const struct oh_run_collect *run, struct oh_run_se
 }
 
 static char *profile_name(const struct oh_run_collect *run, const struct oh_run_found *found,
-                          const struct oh_view *view)
+                          const struct oh_reader *reader)
 {
     if (run->output == NULL) {
-        return oh_words_default_profile(view);
+        return oh_words_default_profile(reader);
     }
     return found->pid == run->pid ? strdup(run->output) : oh_path_with_pid(run->output, found->pid);
 }
@@ -97,7 +97,7 @@ static int write_profile(const struct oh_run_collect *run, const struct oh_run_f
 {
     struct oh_export made;
     struct oh_list warnings = {0};
-    char *const name = profile_name(run, found, &reader->view);
+    char *const name = profile_name(run, found, reader);
     int result = name == NULL ? oh_err_no_memory(err)
                               : oh_export_build(reader, NULL, 0, &made, &warnings, err);
     if (result == 0) {
@@ -132,7 +132,7 @@ static bool export_found(const struct oh_run_collect *run, const struct oh_run_f
 
 // The program first, then its children.
 static void export_all(const struct oh_run_collect *run, const struct oh_run_search *search,
-                       bool of_program, bool *failed)
+                       bool of_program)
 {
     for (size_t i = 0; i < search->count; i++) {
         const struct oh_run_found *const found = &search->found[i];
@@ -147,19 +147,18 @@ static void export_all(const struct oh_run_collect *run, const struct oh_run_sea
             continue;
         }
         const bool done = found->is_replaced || export_found(run, found);
-        *failed = *failed || !done;
         if (done && !run->keep) {
             (void)unlink(found->path);
         }
     }
 }
 
-int oh_run_collect(const struct oh_run_collect *run, bool *failed)
+int oh_run_collect(const struct oh_run_collect *run)
 {
     struct oh_run_search search = {.token = run->token};
     search_recordings(run, &search);
-    export_all(run, &search, true, failed);
-    export_all(run, &search, false, failed);
+    export_all(run, &search, true);
+    export_all(run, &search, false);
     int of_program = 0;
     for (size_t i = 0; i < search.count; i++) {
         of_program += search.found[i].pid == run->pid ? 1 : 0;

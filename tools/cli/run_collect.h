@@ -18,9 +18,8 @@ struct oh_run_collect {
     bool keep;          // Recordings stay.
 };
 
-// Prints one line per profile. Returns the number of profiles and recordings found of the program
-// itself: 0 means that there is none. A profile that could not be written is told and keeps its
-// recording; *failed is then set.
-int oh_run_collect(const struct oh_run_collect *run, bool *failed);
+// Prints one line per profile. Returns the number of recordings of the program itself: 0 means that
+// there is none. A profile that could not be written is told, and keeps its recording.
+int oh_run_collect(const struct oh_run_collect *run);
 
 #endif

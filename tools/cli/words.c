@@ -18,9 +18,11 @@ const char *oh_words_exe(const struct oh_view *view)
     return base[0] != '\0' ? base : "program";
 }
 
-char *oh_words_default_profile(const struct oh_view *view)
+char *oh_words_default_profile(const struct oh_reader *reader)
 {
-    return oh_str_printf("offheap.%s.%u.pb.gz", oh_words_exe(view), (unsigned)view->header->pid);
+    const struct oh_view *const view = &reader->view;
+    const unsigned pid = reader->pid != 0 ? (unsigned)reader->pid : view->header->pid;
+    return oh_str_printf("offheap.%s.%u.pb.gz", oh_words_exe(view), pid);
 }
 
 char *oh_words_quote(const char *word)

@@ -5,13 +5,12 @@
 #ifndef OH_CLI_WORDS_H
 #define OH_CLI_WORDS_H
 
-#include <sys/types.h>
-
 #include "profile/model.h"
-#include "profile/view.h"
+#include "reader/reader.h"
 
-// "offheap.<exe>.<pid>.pb.gz", to be freed; NULL without memory.
-char *oh_words_default_profile(const struct oh_view *view);
+// "offheap.<exe>.<pid>.pb.gz", to be freed; NULL without memory. The pid is the one that we see,
+// which in a container is another than the recording's.
+char *oh_words_default_profile(const struct oh_reader *reader);
 
 // The name of the recording's program, inside the recording; never empty.
 const char *oh_words_exe(const struct oh_view *view);
