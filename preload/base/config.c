@@ -98,6 +98,12 @@ static bool is_profile_entry(const char *entry)
            entry[PROFILE_NAME_BYTES] == '=' && memchr(entry, '=', PROFILE_NAME_BYTES) == NULL;
 }
 
+// A name that the user gave counts more than one that a parent's claim left behind.
+static bool is_given_profile(const char *entry)
+{
+    return value_of(entry, variable_names[VARIABLE_profile]) != NULL;
+}
+
 static void find_values(struct oh_config *config, char **environment,
                         const char *values[VARIABLE_COUNT])
 {
@@ -107,7 +113,8 @@ static void find_values(struct oh_config *config, char **environment,
             config->tmp_dir = tmp;
         if (strncmp(*entry, "OFFHEAP_", 8) != 0)
             continue;
-        if (is_profile_entry(*entry))
+        if (is_profile_entry(*entry) &&
+            (config->profile_entry == NULL || is_given_profile(*entry)))
             config->profile_entry = *entry;
         for (int i = 0; i < VARIABLE_COUNT; i++) {
             const char *value = value_of(*entry, variable_names[i]);

@@ -45,7 +45,7 @@ static struct oh_random dice;
 static pid_t start_program(const char *dir, const char *book, int *ready)
 {
     int ends[2];
-    char setting[PATH_BYTES];
+    char setting[PATH_BYTES + sizeof "OFFHEAP_DIR="];
     (void)snprintf(setting, sizeof setting, "OFFHEAP_DIR=%s", dir);
     assert_int_equal(pipe(ends), 0);
     pid_t pid = fork();

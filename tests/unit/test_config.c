@@ -271,9 +271,25 @@ static void test_every_documented_default_is_the_one_in_use(void **state)
     }
 }
 
+static void test_profile_given_beside_a_claimed_one_wins(void **state)
+{
+    (void)state;
+    char claimed[] = "OFFHEAP_PabcdeF=/tmp/parent.pb.gz";
+    char given[] = "OFFHEAP_PROFILE=/tmp/mine.pb.gz";
+    char *before[] = {claimed, given, NULL};
+    char *after[] = {given, claimed, NULL};
+    struct oh_config config;
+
+    oh_config_read(&config, before);
+    assert_ptr_equal(config.profile_entry, given);
+    oh_config_read(&config, after);
+    assert_ptr_equal(config.profile_entry, given);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_profile_given_beside_a_claimed_one_wins),
         cmocka_unit_test(test_read_of_nothing_gives_the_defaults),
         cmocka_unit_test(test_read_of_good_values_takes_them_all),
         cmocka_unit_test(test_read_of_an_empty_value_is_as_if_absent),
