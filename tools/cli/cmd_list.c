@@ -252,8 +252,11 @@ static int run(const struct oh_cli_command *command, int argc, char **argv)
                      "directories\n(OFFHEAP_DIR, TMPDIR, /var/tmp, /tmp).\n");
     }
     if (state.hidden_count > 0) {
-        oh_cli_note("%zu process%s not be looked into: of another user, or protected%s",
-                    state.hidden_count, state.hidden_count == 1 ? " can" : "es can",
+        (void)fflush(stdout); // The note comes last, also when both outputs are one.
+        oh_cli_note("%zu process%s that belong%s to another user or %s protected cannot be looked "
+                    "into%s",
+                    state.hidden_count, state.hidden_count == 1 ? "" : "es",
+                    state.hidden_count == 1 ? "s" : "", state.hidden_count == 1 ? "is" : "are",
                     geteuid() != 0 ? "\ntry: sudo offheap list" : "");
     }
     for (size_t i = 0; i < state.live_count; i++) {
