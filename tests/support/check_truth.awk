@@ -6,7 +6,7 @@
 #
 # Every case must be in the profile under its frames, with its labels, and with exactly its counts.
 #   stripped=1   C functions have no names: only frames of Go count, and a case that has none is found
-#                by its block size
+#                by its block size, or left out when it has several
 #   nodwarf=1    inlined C functions (frames that end in `?`) have no names
 #   rate=BYTES   the profile is an estimate: prints `z <case> <type> <standard errors off>` instead
 #                of comparing
@@ -60,6 +60,12 @@ function shown_frames(list,    all, n, i, frame, out)
     return out
 }
 
+# Whether all blocks of the case have one size.
+function is_uniform(c)
+{
+    return want[c, 2] * want[c, 3] == want[c, 4] * want[c, 1] && want[c, 2] % want[c, 1] == 0
+}
+
 function read_truth(    rest, i)
 {
     if (only != "" && $2 !~ only)
@@ -86,6 +92,8 @@ function read_truth(    rest, i)
         else if ($i ~ /^inuse_bytes=/)
             want[cases, 4] = value_of($i)
     }
+    if (frames[cases] == "" && !is_uniform(cases))
+        cases--
 }
 
 function read_labels(    i, colon, key, text)
