@@ -178,7 +178,8 @@ bool oh_module_facts_read(struct oh_format_module *facts, const struct dl_find_o
     memset(facts, 0, sizeof *facts);
     facts->base = object->dlfo_link_map->l_addr;
     facts->start = (uint64_t)object->dlfo_map_start;
-    facts->end = (uint64_t)object->dlfo_map_end;
+    // The loader counts bytes, the kernel pages.
+    facts->end = ((uint64_t)object->dlfo_map_end + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
     facts->text_start = facts->start;
     facts->text_end = facts->end;
     find_flags(facts);
