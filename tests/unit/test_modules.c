@@ -9,6 +9,7 @@
 #include <link.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 
 #include "capture/unwind.h"
@@ -447,6 +448,50 @@ static void test_a_relative_path_is_made_whole(void **state)
     in_scratch(relative_path);
 }
 
+static void loader_and_vdso(void *dir)
+{
+    struct oh_format_module module;
+    begin(dir);
+    uint64_t loader = getauxval(AT_BASE) + 64 + 1;
+    uint64_t vdso = getauxval(AT_SYSINFO_EHDR) + 64 + 1;
+    if (loader == 65 || vdso == 65)
+        _exit(OH_CHILD_SKIPPED);
+    (void)note(loader);
+    (void)note(vdso);
+    oh_require_equal(modules_at(loader, 0, &module), 1);
+    oh_require_equal(module.flags, OH_MODULE_LOADER);
+    oh_require_equal(modules_at(vdso, 0, &module), 1);
+    oh_require_equal(module.flags, OH_MODULE_VDSO);
+    oh_require(strcmp(oh_recording_at(module.path.offset), "[vdso]") == 0);
+    oh_require_equal(module.file_inode, 0);
+}
+
+static void test_the_loader_and_the_vdso_are_marked(void **state)
+{
+    (void)state;
+    in_scratch(loader_and_vdso);
+}
+
+static void file_is_gone(void *dir)
+{
+    char path[PATH_BYTES];
+    struct oh_format_module module;
+    begin(dir);
+    install(OH_TEST_PROBE_A, dir, "a.so", path);
+    struct library a = load(path, 1);
+    oh_require(unlink(path) == 0);
+    (void)note(a.pc);
+    oh_require_equal(modules_at(a.pc, 0, &module), 1);
+    oh_require(module.file_inode == 0 && module.file_bytes == 0);
+    oh_require_equal(module.build_id_kind, OH_ID_GNU); // from its memory
+}
+
+static void test_a_module_whose_file_is_gone_keeps_its_build_id(void **state)
+{
+    (void)state;
+    in_scratch(file_is_gone);
+}
+
 static void table_is_full(void *dir)
 {
     char path[PATH_BYTES];
@@ -486,6 +531,8 @@ int main(void)
         cmocka_unit_test(test_a_close_that_unloads_nothing_changes_nothing),
         cmocka_unit_test(test_settled_waits_for_every_close_under_way),
         cmocka_unit_test(test_a_relative_path_is_made_whole),
+        cmocka_unit_test(test_the_loader_and_the_vdso_are_marked),
+        cmocka_unit_test(test_a_module_whose_file_is_gone_keeps_its_build_id),
         cmocka_unit_test(test_a_full_table_of_modules_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -201,6 +201,45 @@ static void test_create_in_a_missing_directory_is_refused(void **state)
     in_scratch(directory_is_missing);
 }
 
+static void name_is_too_long(void *dir)
+{
+    char name[OH_PLACE_PATH_BYTES];
+    enum oh_format_off_reason reason;
+    (void)dir;
+    memset(name, 'n', sizeof name);
+    name[0] = '/';
+    for (size_t left = 1; left < 80; left++) {
+        name[sizeof name - left] = '\0';
+        oh_require_equal(create(name, UINT64_C(8) << 20, &reason), -ENAMETOOLONG);
+        oh_require_equal(reason, OH_OFF_no_file);
+    }
+}
+
+static void test_create_under_a_name_that_is_too_long_is_refused(void **state)
+{
+    (void)state;
+    in_scratch(name_is_too_long);
+}
+
+// A container may hide /proc.
+static void there_is_no_proc(void *dir)
+{
+    struct oh_tables_sum sum;
+    oh_fault_change_root(dir);
+    oh_require(mkdir("/data", 0700) == 0);
+    must_create("/data", UINT64_C(8) << 20);
+    const struct oh_format_header *header = oh_recording_header();
+    oh_require(header->args.length == 0 && header->start_ticks == 0);
+    oh_require(strstr(oh_recording_path(), "/data/unknown.") == oh_recording_path());
+    oh_require(oh_tables_sum_file(oh_recording_path(), &sum) == 0);
+}
+
+static void test_create_without_proc_leaves_out_what_it_cannot_know(void **state)
+{
+    (void)state;
+    in_scratch(there_is_no_proc);
+}
+
 static void no_directory_at_all(void *dir)
 {
     struct oh_config config;
@@ -745,6 +784,8 @@ int main(void)
         cmocka_unit_test(test_create_notes_when_the_process_began),
         cmocka_unit_test(test_create_carries_the_configuration_and_its_notes),
         cmocka_unit_test(test_create_in_a_missing_directory_is_refused),
+        cmocka_unit_test(test_create_under_a_name_that_is_too_long_is_refused),
+        cmocka_unit_test(test_create_without_proc_leaves_out_what_it_cannot_know),
         cmocka_unit_test(test_create_without_any_directory_is_refused),
         cmocka_unit_test(test_create_under_taken_names_finds_a_free_one),
         cmocka_unit_test(test_create_without_a_free_name_leaves_the_others_alone),

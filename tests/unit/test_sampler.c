@@ -5,11 +5,15 @@
 
 #include "capture/sampler.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 
 #include "offheap/hash.h"
+#include "support/child.h"
 #include "support/cmocka.h"
+#include "support/fault.h"
 
 enum { SHIFT = 16 };
 
@@ -262,6 +266,26 @@ static void test_threads_draw_numbers_of_their_own(void **state)
     assert_in_range(equal, 0, 2);
 }
 
+static void seed_without_random(void *arg)
+{
+    (void)arg;
+    uint64_t draws[2];
+    oh_fault_fail_call(SYS_getrandom, EAGAIN);
+    for (int i = 0; i < 2; i++) {
+        struct oh_thread thread = {0};
+        oh_sampler_init(usual_mean, SHIFT);
+        (void)oh_sampler_decide(&thread, 0);
+        draws[i] = thread.countdown;
+    }
+    oh_require(draws[0] != draws[1]);
+}
+
+static void test_a_system_without_random_numbers_still_has_a_seed(void **state)
+{
+    (void)state;
+    oh_child_must_pass(seed_without_random, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_allocations_of_nothing_are_never_taken),
         cmocka_unit_test(test_an_allocation_of_many_means_is_always_taken_and_weighs_one),
         cmocka_unit_test(test_threads_draw_numbers_of_their_own),
+        cmocka_unit_test(test_a_system_without_random_numbers_still_has_a_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

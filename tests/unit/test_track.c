@@ -456,6 +456,31 @@ static void test_blocks_beyond_the_table_are_dropped_from_every_total(void **sta
     in_scratch(live_is_full);
 }
 
+static void stacks_are_full(void *dir)
+{
+    struct oh_config config;
+    oh_tables_config(&config, dir, OH_TABLES_SMALLEST);
+    start(&config);
+    for (uint32_t level = 0; oh_recording_section(OH_SECTION_STACKS, level) != NULL; level++) {
+        struct oh_format_section *section = oh_recording_section(OH_SECTION_STACKS, level);
+        oh_require(oh_recording_reserve(section) == 0);
+        while (oh_recording_take(section, OH_FORMAT_STACK_ALIGN) != 0) {
+        }
+    }
+    for (uint64_t n = 1; n <= 10; n++)
+        oh_require(allocate(n, 10));
+    struct oh_tables_sum sum = sum_now();
+    oh_require(sum.blocks == 0 && sum.stacks == 0 && sum.alloc_objects == 0);
+    oh_require_equal(oh_tables_counter(OH_COUNTER_dropped_stacks_full), 10);
+    oh_require_equal(oh_thread_self.busy, 0);
+}
+
+static void test_calls_whose_stack_has_no_place_are_dropped_and_counted(void **state)
+{
+    (void)state;
+    in_scratch(stacks_are_full);
+}
+
 // --- Before, after, and in children
 
 static void before_the_start(void *dir)
@@ -595,6 +620,7 @@ int main(void)
         cmocka_unit_test(test_exact_counts_have_no_variance),
         cmocka_unit_test(test_a_thousand_threads_of_one_call_each_are_estimated_right),
         cmocka_unit_test(test_blocks_beyond_the_table_are_dropped_from_every_total),
+        cmocka_unit_test(test_calls_whose_stack_has_no_place_are_dropped_and_counted),
         cmocka_unit_test(test_nothing_is_recorded_before_the_start),
         cmocka_unit_test(test_nothing_is_recorded_after_the_stop),
         cmocka_unit_test(test_a_forked_child_is_off_and_writes_nothing),
