@@ -113,8 +113,7 @@ static void find_values(struct oh_config *config, char **environment,
             config->tmp_dir = tmp;
         if (strncmp(*entry, "OFFHEAP_", 8) != 0)
             continue;
-        if (is_profile_entry(*entry) &&
-            (config->profile_entry == NULL || is_given_profile(*entry)))
+        if (is_profile_entry(*entry) && (config->profile_entry == NULL || is_given_profile(*entry)))
             config->profile_entry = *entry;
         for (int i = 0; i < VARIABLE_COUNT; i++) {
             const char *value = value_of(*entry, variable_names[i]);

@@ -45,10 +45,17 @@ static void test_read_of_good_values_takes_them_all(void **state)
     (void)state;
     // given
     char *environment[] = {
-        "PATH=/bin",           "OFFHEAP_EXACT=1",           "OFFHEAP_SAMPLE_BYTES=65536",
-        "OFFHEAP_DIR=/data/x", "OFFHEAP_MAX_BYTES=2097152", "OFFHEAP_MAX_DEPTH=512",
-        "TMPDIR=/elsewhere",   "OFFHEAP_RUN_TOKEN=18446744073709551615",
-        "OFFHEAP_DISABLE=1",   "OFFHEAP_PROFILE=/tmp/%p.pb.gz", NULL,
+        "PATH=/bin",
+        "OFFHEAP_EXACT=1",
+        "OFFHEAP_SAMPLE_BYTES=65536",
+        "OFFHEAP_DIR=/data/x",
+        "OFFHEAP_MAX_BYTES=2097152",
+        "OFFHEAP_MAX_DEPTH=512",
+        "TMPDIR=/elsewhere",
+        "OFFHEAP_RUN_TOKEN=18446744073709551615",
+        "OFFHEAP_DISABLE=1",
+        "OFFHEAP_PROFILE=/tmp/%p.pb.gz",
+        NULL,
     };
     struct oh_config config;
 
@@ -202,8 +209,8 @@ static void test_read_of_more_bad_values_than_notes_keeps_within_them(void **sta
 static void test_read_ignores_names_that_only_begin_alike(void **state)
 {
     (void)state;
-    char *environment[] = {"OFFHEAP_EXACTLY=1", "OFFHEAP_EXACT", "XOFFHEAP_EXACT=1",
-                           "OFFHEAP_DISABLE_X=1", "TMPDIRS=/x", NULL};
+    char *environment[] = {"OFFHEAP_EXACTLY=1",   "OFFHEAP_EXACT", "XOFFHEAP_EXACT=1",
+                           "OFFHEAP_DISABLE_X=1", "TMPDIRS=/x",    NULL};
     struct oh_config config;
 
     oh_config_read(&config, environment);
