@@ -244,7 +244,7 @@ static const struct oh_explanation explanations[OH_INSPECT_VERDICT_COUNT] = {
                             "its memory is in Go's own heap profile; if it uses C, build it with "
                             "CGO_ENABLED=1"},
     [OH_INSPECT_MUSL] = {"%s runs on the musl C library, and liboffheap.so is built for glibc: "
-                         "with it preloaded the program would not start",
+                         "musl tells it neither modules nor functions, so no stack could be named",
                          "build the program for glibc (on Debian: without musl-gcc, in a "
                          "golang:bookworm image instead of golang:alpine)"},
     [OH_INSPECT_OTHER_CLASS] = {"%s is a 32-bit program; liboffheap.so is 64-bit and cannot be "
