@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <spawn.h>
@@ -189,6 +190,8 @@ static void case_calloc(void)
     oh_require(keep(calloc(half, 3)) == NULL && errno == ENOMEM);
     errno = 0;
     oh_require(keep(calloc(half, 1)) == NULL && errno == ENOMEM);
+    errno = 0;
+    oh_require(keep(calloc(half + 9, 2)) == NULL && errno == ENOMEM); // 16, if it were cut
     struct wanted after = look(NULL);
     must_be_equal(&before, &after);
 }
@@ -245,6 +248,8 @@ static void case_reallocarray(void)
     oh_require(keep(reallocarray(block, half, 3)) == NULL && errno == ENOMEM);
     errno = 0;
     oh_require(keep(reallocarray(block, half, 1)) == NULL && errno == ENOMEM);
+    errno = 0;
+    oh_require(keep(reallocarray(block, half + 9, 2)) == NULL && errno == ENOMEM); // 16, if cut
     struct wanted after = look(block);
     must_be_equal(&before, &after);
     must_be_live(block, 70);
@@ -260,12 +265,15 @@ static void case_aligned(void)
 {
     // posix_memalign returns its error, and leaves errno and the pointer alone
     void *out = (void *)1;
+    struct wanted before = look(NULL);
     volatile size_t bad[] = {0, 1, 2, 4, 24, 17, (size_t)1 << 63 | 8};
     errno = 123;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         oh_require(posix_memalign(&out, bad[i], 100) == EINVAL && out == (void *)1);
     oh_require(posix_memalign(&out, 64, too_much()) == ENOMEM && out == (void *)1);
     oh_require(errno == 123 || errno == ENOMEM); // glibc lets the inner failure's errno through
+    struct wanted after = look(NULL);
+    must_be_equal(&before, &after);
     for (size_t align = 8; align <= 65536; align *= 2) {
         oh_require(posix_memalign(&out, align, 100) == 0 && (uintptr_t)out % align == 0);
         must_be_live(out, 100);
@@ -282,7 +290,7 @@ static void case_aligned(void)
     oh_require(posix_memalign(&out, 64, 0) == 0);
     must_be_live(out, 0);
     release(out);
-    struct wanted before = look(NULL);
+    before = look(NULL);
     errno = 0;
     oh_require(keep(memalign(64, too_much())) == NULL && errno == ENOMEM);
     errno = 0;
@@ -291,7 +299,7 @@ static void case_aligned(void)
     oh_require(keep(valloc(too_much())) == NULL && errno == ENOMEM);
     errno = 0;
     oh_require(keep(pvalloc(SIZE_MAX)) == NULL && errno == ENOMEM);
-    struct wanted after = look(NULL);
+    after = look(NULL);
     must_be_equal(&before, &after);
 }
 
@@ -361,6 +369,38 @@ static void case_threads(void)
         must_be_live(blocks[i], 77);
         release(blocks[i]);
     }
+}
+
+// The smallest stack that a thread may have, most of it used up already by libc's own needs; the
+// library also meets a module here that it has not seen before.
+static void (*call_through)(void (*function)(void));
+
+static void allocate_and_free(void)
+{
+    void *block = keep(malloc(88));
+    oh_require(block != NULL);
+    free(block);
+}
+
+static void *run_on_a_small_stack(void *arg)
+{
+    (void)arg;
+    call_through(allocate_and_free);
+    return NULL;
+}
+
+static void case_small_stack(void)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    void *handle = dlopen(OH_TEST_PROBE_A, RTLD_NOW);
+    oh_require(handle != NULL);
+    call_through = (void (*)(void (*)(void)))dlsym(handle, "probe_call");
+    oh_require(call_through != NULL);
+    oh_require(pthread_attr_init(&attributes) == 0);
+    oh_require(pthread_attr_setstacksize(&attributes, (size_t)PTHREAD_STACK_MIN) == 0);
+    oh_require(pthread_create(&thread, &attributes, run_on_a_small_stack, NULL) == 0);
+    oh_require(pthread_join(thread, NULL) == 0);
 }
 
 static void case_fork(void)
@@ -469,6 +509,7 @@ int main(int argc, char **argv)
         {"malloc", case_malloc},   {"calloc", case_calloc},   {"realloc", case_realloc},
         {"reallocarray", case_reallocarray}, {"aligned", case_aligned}, {"pages", case_pages},
         {"other_frees", case_other_frees},   {"threads", case_threads}, {"fork", case_fork},
+        {"small_stack", case_small_stack},
         {"spawn", case_spawn},     {"dlclose", case_dlclose}, {"mixture", case_mixture},
     };
     open_recording();

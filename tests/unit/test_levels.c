@@ -70,6 +70,9 @@ static void opened_by_another(void *dir)
     oh_require(oh_levels_open(&levels, 1, &no_room));
     oh_require_equal(oh_levels_count(&levels), 2);
     oh_require(!oh_recording_ready(levels.level[2].section));
+    oh_require(oh_levels_open(&levels, 2, &no_room));
+    oh_require(oh_levels_open(&levels, 1, &no_room));
+    oh_require_equal(oh_levels_count(&levels), 3);
 }
 
 static void test_open_of_a_level_that_is_open_is_true_at_once(void **state)

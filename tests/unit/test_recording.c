@@ -537,6 +537,27 @@ static void test_create_that_writes_on_a_full_disk_is_refused(void **state)
     in_scratch(cannot_reserve_on_a_full_disk);
 }
 
+// What is known to fail is not tried again: not by each of a million calls.
+static void failed_is_final(void *dir)
+{
+    must_create(dir, UINT64_C(8) << 20);
+    uint64_t bytes = file_bytes(oh_recording_path());
+    struct oh_format_section *failed = last_level(OH_SECTION_LIVE);
+    failed->state = OH_SECTION_FAILED;
+    oh_require_equal(oh_recording_reserve(failed), -ENOSPC);
+    oh_require_equal(failed->state, OH_SECTION_FAILED);
+    oh_recording_header()->flags |= OH_FLAG_NO_FALLOCATE;
+    oh_require_equal(oh_recording_reserve(last_level(OH_SECTION_INDEX)), -ENOSPC);
+    oh_require_equal(last_level(OH_SECTION_INDEX)->state, OH_SECTION_FAILED);
+    oh_require_equal(file_bytes(oh_recording_path()), bytes);
+}
+
+static void test_growth_that_cannot_be_is_not_tried_again(void **state)
+{
+    (void)state;
+    in_scratch(failed_is_final);
+}
+
 static void reserving_is_always_interrupted(void *dir)
 {
     oh_fault_fail_call(SYS_fallocate, EINTR);
@@ -799,6 +820,7 @@ int main(void)
         cmocka_unit_test(test_create_past_the_file_size_limit_is_refused_without_a_signal),
         cmocka_unit_test(test_create_where_space_cannot_be_reserved_writes_it_and_tells),
         cmocka_unit_test(test_create_that_writes_on_a_full_disk_is_refused),
+        cmocka_unit_test(test_growth_that_cannot_be_is_not_tried_again),
         cmocka_unit_test(test_create_that_is_interrupted_for_ever_gives_up),
         cmocka_unit_test(test_growth_under_a_fast_timer_comes_to_its_end),
         cmocka_unit_test(test_create_that_cannot_be_mapped_leaves_nothing),

@@ -132,8 +132,26 @@ static void tags_collide(void *dir)
     second = oh_stacks_intern(&key);
     oh_require(second != 0 && second != first);
     *frame -= 8;
+    // so for every part of it
     stack->hash++;
     oh_require_equal(oh_stacks_find(&key), second);
+    stack->hash--;
+    stack->epoch++;
+    oh_require_equal(oh_stacks_find(&key), second);
+    stack->epoch--;
+    stack->depth++;
+    oh_require_equal(oh_stacks_find(&key), second);
+    stack->depth--;
+    stack->kind++;
+    oh_require_equal(oh_stacks_find(&key), second);
+    stack->kind--;
+    stack->phase++;
+    oh_require_equal(oh_stacks_find(&key), second);
+    stack->phase--;
+    stack->end++;
+    oh_require_equal(oh_stacks_find(&key), second);
+    stack->end--;
+    oh_require_equal(oh_stacks_find(&key), first);
 }
 
 static void test_find_compares_the_frames_and_not_only_the_hash(void **state)

@@ -29,6 +29,7 @@ static uint8_t phase_now = OH_PHASE_BEFORE_MAIN;
 
 static uint8_t tell_phase(void)
 {
+    errno = 55; // Whatever is called below a hook may do so.
     return phase_now;
 }
 
