@@ -4,6 +4,7 @@
 #include <link.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 
 #include "base/attr.h"
 #include "base/sys.h"
@@ -151,6 +152,15 @@ static void find_flags(struct oh_format_module *facts)
         facts->flags |= OH_MODULE_LOADER;
 }
 
+// A path may be as long as a page, and a thread's stack as short as four of them: this one does not
+// lie there. NULL when there is none.
+static char *take_path_buffer(void)
+{
+    long page = oh_sys_mmap(NULL, PATH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                            -1, 0);
+    return oh_sys_failed(page) ? NULL : (char *)page;
+}
+
 static void find_path(const struct oh_format_module *facts, const char *name, char *path)
 {
     struct oh_text text;
@@ -174,7 +184,6 @@ bool oh_module_facts_read(struct oh_format_module *facts, const struct dl_find_o
                           struct oh_go_runtime *go)
 {
     struct headers headers;
-    char path[PATH_BYTES];
     memset(facts, 0, sizeof *facts);
     facts->base = object->dlfo_link_map->l_addr;
     facts->start = (uint64_t)object->dlfo_map_start;
@@ -183,8 +192,12 @@ bool oh_module_facts_read(struct oh_format_module *facts, const struct dl_find_o
     facts->text_start = facts->start;
     facts->text_end = facts->end;
     find_flags(facts);
-    find_path(facts, object->dlfo_link_map->l_name, path);
-    find_file(facts, path);
+    char *path = take_path_buffer();
+    if (path != NULL) {
+        find_path(facts, object->dlfo_link_map->l_name, path);
+        find_file(facts, path);
+        (void)oh_sys_munmap(path, PATH_BYTES);
+    }
     if (!find_headers(object, &headers))
         return false;
     find_text(facts, &headers);
@@ -203,9 +216,12 @@ bool oh_module_facts_read(struct oh_format_module *facts, const struct dl_find_o
 
 void oh_module_facts_name(struct oh_format_module *facts, const struct dl_find_object *object)
 {
-    char path[PATH_BYTES];
+    char *path = take_path_buffer();
+    if (path == NULL)
+        return;
     find_path(facts, object->dlfo_link_map->l_name, path);
     facts->path = oh_recording_add_text(path, strlen(path));
+    (void)oh_sys_munmap(path, PATH_BYTES);
 }
 
 bool oh_module_facts_same(const struct oh_format_module *a, const struct oh_format_module *b)
