@@ -52,7 +52,7 @@ wait "$run"
 note "orders and filters"
 expect_status 0 "$OFFHEAP_BIN" report --sort alloc_objects --limit 1 one.pb.gz
 expect_text out.txt '^ +1 +1000 B +10 '
-expect_text out.txt 'more stacks with'
+expect_text out.txt 'more stacks? with'
 expect_status 0 "$OFFHEAP_BIN" report --sort alloc_space --focus '^freed$' one.pb.gz
 expect_text out.txt '^ +1 +0 B +0 +68\.4 KiB +1 '
 expect_status 0 "$OFFHEAP_BIN" report --phase init one.pb.gz
@@ -68,7 +68,7 @@ expect_status 0 "$OFFHEAP_BIN" report --diff one.pb.gz three.pb.gz
 expect_text out.txt '^ +1 +1000 B +2\.93 KiB +\+1\.95 KiB .*main malloc$'
 expect_text out.txt '^ +small '
 expect_no_text out.txt '^ +large '
-expect_text out.txt '^ +1 stacks grew by 1\.95 KiB'
+expect_text out.txt '^ +1 stack grew by 1\.95 KiB'
 expect_status 0 "$OFFHEAP_BIN" report --diff "$recording" one.pb.gz
 expect_text out.txt 'no stack changed'
 

@@ -234,7 +234,7 @@ static void test_report_freed_stacks_are_counted(void **state)
     (void)add_stack(&newer, "freed", "main", "malloc", 0, 0);
     (void)render(&everything);
     has_not("freed");
-    has("1 stacks with no inuse_space are not shown");
+    has("1 stack with no inuse_space is not shown");
     struct oh_report_query query = everything;
     query.sort = OH_VALUE_ALLOC_SPACE;
     (void)render(&query);
@@ -301,7 +301,7 @@ static void test_diff_labels_tell_stacks_apart(void **state)
     (void)add_stack(&older, "leak main", "init", "malloc", 1024, 0);
     (void)add_stack(&newer, "leak main", "main", "malloc", 1024, 0);
     (void)render_diff(&everything);
-    has("1 stacks grew by 1.00 KiB, 1 shrank by 1.00 KiB, 0 did not change");
+    has("1 stack grew by 1.00 KiB, 1 shrank by 1.00 KiB, 0 did not change");
 }
 
 static void test_diff_errors_add_up(void **state)

@@ -227,7 +227,8 @@ static void print_entries(FILE *out, const struct oh_diff *diff,
         (void)fputc('\n', out);
     }
     if (left > 0) {
-        (void)fprintf(out, "%zu more stacks changed (--limit 0 shows all)\n", left);
+        (void)fprintf(out, "%zu more stack%s changed (--limit 0 shows all)\n", left,
+                      oh_report_plural(left));
     }
 }
 
@@ -240,9 +241,9 @@ static void print_summary(FILE *out, const struct oh_diff *diff,
     oh_report_format_value(query->sort, diff->shrunk, shrunk);
     (void)fprintf(out, "\nDifference of %s:\n  all ", oh_pprof_value_name(query->sort));
     print_cells(out, query->sort, diff->totals, diff->variance);
-    (void)fprintf(out, "\n  %zu stacks grew by %s, %zu shrank by %s, %zu did not change\n",
-                  diff->grown_count, grown, diff->shrunk_count, shrunk,
-                  diff->count - diff->grown_count - diff->shrunk_count);
+    (void)fprintf(out, "\n  %zu stack%s grew by %s, %zu shrank by %s, %zu did not change\n",
+                  diff->grown_count, oh_report_plural(diff->grown_count), grown, diff->shrunk_count,
+                  shrunk, diff->count - diff->grown_count - diff->shrunk_count);
 }
 
 int oh_report_render_diff(FILE *out, const struct oh_report_input *older,

@@ -180,12 +180,13 @@ static void print_rows(FILE *out, const struct oh_report_input *input,
     if (shown < rows->count) {
         char rest[OH_REPORT_CELL_BYTES];
         oh_report_format_value(query->sort, rows->shown.values[query->sort] - cumulative, rest);
-        (void)fprintf(out, "%zu more stacks with %s (--limit 0 shows all)\n", rows->count - shown,
-                      rest);
+        (void)fprintf(out, "%zu more stack%s with %s (--limit 0 shows all)\n", rows->count - shown,
+                      oh_report_plural(rows->count - shown), rest);
     }
     if (rows->empty_count > 0) {
-        (void)fprintf(out, "%zu stacks with no %s are not shown (--sort alloc_space shows them)\n",
-                      rows->empty_count, oh_pprof_value_name(query->sort));
+        (void)fprintf(out, "%zu stack%s with no %s %s not shown (--sort alloc_space shows them)\n",
+                      rows->empty_count, oh_report_plural(rows->empty_count),
+                      oh_pprof_value_name(query->sort), rows->empty_count == 1 ? "is" : "are");
     }
 }
 

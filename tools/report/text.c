@@ -13,6 +13,11 @@ enum {
     OH_REPORT_NAME_WIDTH = 56, // Longer names push their file to the right.
 };
 
+const char *oh_report_plural(size_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 void oh_report_format_value(enum oh_profile_value which, double value,
                             char out[OH_REPORT_CELL_BYTES])
 {

@@ -13,6 +13,9 @@
 
 enum { OH_REPORT_CELL_BYTES = 40 };
 
+// The ending of a counted noun: "" for one, else "s".
+const char *oh_report_plural(size_t count);
+
 // A value as people read it: bytes or a count, by what it is.
 void oh_report_format_value(enum oh_profile_value which, double value,
                             char out[OH_REPORT_CELL_BYTES]);
