@@ -83,7 +83,8 @@ limited()
 {
     note "ulimit $2 $3"
     # shellcheck disable=SC2016
-    expect_status "$1" sh -c 'ulimit "$1" "$2" && LD_PRELOAD=$3 OFFHEAP_EXACT=1 exec "$4" "$5"' sh \
+    expect_status "$1" sh -c 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+        ulimit "$1" "$2" && LD_PRELOAD=$3 OFFHEAP_EXACT=1 exec "$4" "$5"' sh \
         "$2" "$3" "$OFFHEAP_LIB" "$OFFHEAP_FIXTURES/tiny" "$1"
     expect_text out.txt '^truth tiny '
 }

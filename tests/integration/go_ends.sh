@@ -25,6 +25,10 @@ ends_alone fatal 1
 ends_alone panic 2
 ends_alone nil 2
 ends_alone cexit 4
+# Eight threads leave at once: one of them writes, the others wait or leave.
+for round in 1 2 3 4 5; do
+    ends_alone race 5
+done
 
 # Killed by a signal there is no end to write a profile at: the recording is complete.
 dies_alone()
@@ -54,6 +58,19 @@ done
 expect_text run-return.err '^offheap: run-return\.pb\.gz .*go tool pprof .*run-return\.pb\.gz$'
 [ "$(grep -c . run-return.err)" -eq 1 ] ||
     { fail "run says more than one line"; cat run-return.err; }
+
+# The program becomes another one: the profile of that pid is of what it became.
+note "exec"
+tiny=$OFFHEAP_FIXTURES/tiny
+run_fixture exec 6 "$fixture" -exit exec "$tiny" 6
+check_truth exec.out exec.pb.gz -v only='^tiny$'
+
+# Go makes processes by a raw clone that shares its memory until the exec.
+note "children"
+mkdir children
+run_fixture children/run 0 "$fixture" -children 20 "$tiny"
+check_truth children/run.out children/run.pb.gz
+[ "$(find children -name 'run.*.pb.gz' | wc -l)" -eq 20 ] || fail "not one profile of each child"
 
 # %p is the pid.
 expect_status 0 env LD_PRELOAD="$OFFHEAP_LIB" OFFHEAP_PROFILE="$PWD/pid.%p.pb.gz" "$fixture"
