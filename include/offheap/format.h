@@ -93,8 +93,8 @@ struct oh_format_section {
     uint64_t offset; // In the file, a multiple of 4096.
     uint64_t bytes;  // A multiple of 4096.
     uint64_t state;  // enum oh_format_section_state, stored with release.
-    uint64_t cursor; // Bytes handed out (STRINGS, STACKS), entries claimed (MODULES), else 0.
-                     // May run past the end of the section: what is past it was refused.
+    uint64_t cursor; // Bytes handed out (STRINGS, MODULES, STACKS), else 0. May run past the end
+                     // of the section: what is past it was refused.
 };
 
 struct oh_format_text {
@@ -214,8 +214,8 @@ enum oh_stack_end {
 // An interned call stack with its counters. Immutable once the index refers to it, but for the
 // counters. Objects are in units of 2^-weight_shift, bytes in bytes. A live block counts
 // alloc minus free; the two halves of an event are stored one after the other, so a process that
-// was killed between them is short by that one event. The three estimates' sums hold Horvitz-
-// Thompson variances (SAMPLING.md); they are IEEE doubles in a 64-bit word, 0 in exact mode.
+// was killed between them is short by that one event. The two variances are those of the estimated
+// allocations (SAMPLING.md), summed: IEEE doubles in a 64-bit word, 0 in exact mode.
 struct oh_format_stack {
     uint64_t hash; // oh_hash_stack() over epoch, kind, phase, end, depth and frames.
     uint64_t epoch;

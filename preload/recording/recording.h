@@ -39,8 +39,8 @@ bool oh_recording_ready(const struct oh_format_section *section);
 // Reserves the section's space: 0 when it is READY (also by another thread), -ENOSPC when it cannot.
 int oh_recording_reserve(struct oh_format_section *section);
 
-// Takes `bytes` (a multiple of align, a power of two) from a section with a cursor: its file
-// offset, or 0 when the section is full or not ready.
+// Takes `bytes` from a section with a cursor, the next after those taken before: their file offset,
+// or 0 when the section is full or not ready. Who always takes multiples of n gets multiples of n.
 uint64_t oh_recording_take(struct oh_format_section *section, uint64_t bytes);
 
 // Copies a text into section STRINGS: an empty text when that is full (then counted).

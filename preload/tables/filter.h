@@ -3,7 +3,7 @@
 // The filter that lets a free of an unrecorded block pass after one look: 2^20 one-byte counters,
 // private to the process (not in the recording). The counter of an address counts the recorded
 // live blocks that share it, so 0 means "not recorded" for certain; a neighbour in the same counter
-// only costs a look into the table. Addresses within 16 MiB of each other map to different
+// only costs a look into the table. Addresses in one aligned window of 16 MiB map to different
 // counters, and neighbours to one cache line.
 //
 // States of a counter: 0..254 live blocks, 255 for ever "maybe" (the boot arena, exact mode, and a
