@@ -156,8 +156,8 @@ static void find_flags(struct oh_format_module *facts)
 // lie there. NULL when there is none.
 static char *take_path_buffer(void)
 {
-    long page = oh_sys_mmap(NULL, PATH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                            -1, 0);
+    long page =
+        oh_sys_mmap(NULL, PATH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return oh_sys_failed(page) ? NULL : (char *)page;
 }
 

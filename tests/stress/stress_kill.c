@@ -229,8 +229,7 @@ static void test_recordings_of_killed_programs_are_whole_and_never_exceed_the_tr
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(
-            test_recordings_of_killed_programs_are_whole_and_never_exceed_the_truth),
+        cmocka_unit_test(test_recordings_of_killed_programs_are_whole_and_never_exceed_the_truth),
     };
     if (argc > 1)
         rounds = atoi(argv[1]);

@@ -19,15 +19,6 @@
 
 enum { THREADS = 8, DEPTH_MAX = 16 };
 
-static void in_scratch(oh_child_fn *fn)
-{
-    char dir[OH_SCRATCH_BYTES];
-    oh_scratch_make(dir, NULL);
-    int status = oh_child_run(fn, dir);
-    oh_scratch_remove(dir);
-    assert_int_equal(status, 0);
-}
-
 static void begin(const char *dir, uint64_t max_bytes)
 {
     struct oh_config config;
@@ -101,13 +92,13 @@ static void too_few_levels(void *dir)
 static void test_stacks_interned_by_all_at_once_add_up(void **state)
 {
     (void)state;
-    in_scratch(many_levels);
+    oh_scratch_run(many_levels);
 }
 
 static void test_stacks_that_find_no_place_are_counted_by_all(void **state)
 {
     (void)state;
-    in_scratch(too_few_levels);
+    oh_scratch_run(too_few_levels);
 }
 
 // --- Live blocks: each thread owns its addresses, and hands some to its neighbour to free
@@ -214,13 +205,13 @@ static void blocks_do_not_fit(void *dir)
 static void test_blocks_entered_and_taken_by_all_at_once_add_up(void **state)
 {
     (void)state;
-    in_scratch(blocks_fit);
+    oh_scratch_run(blocks_fit);
 }
 
 static void test_blocks_that_find_no_place_are_counted_by_all(void **state)
 {
     (void)state;
-    in_scratch(blocks_do_not_fit);
+    oh_scratch_run(blocks_do_not_fit);
 }
 
 // --- The filter: addresses of all threads share counters
@@ -230,7 +221,8 @@ static void share_counters(uint32_t number, void *arg)
     (void)arg;
     for (uint64_t i = 0; i < 200000; i++) {
         // 64 counters for all; the window tells the threads' addresses apart, not the counters.
-        void *block = (void *)((oh_random_next(&(struct oh_random){i * THREADS + number}) & 63) << 4);
+        void *block =
+            (void *)((oh_random_next(&(struct oh_random){i * THREADS + number}) & 63) << 4);
         oh_filter_add(block);
         oh_require(oh_filter_maybe(block));
         oh_filter_remove(block);
@@ -283,7 +275,7 @@ static void all_reserve(void *dir)
 static void test_sections_reserved_by_all_at_once_are_there(void **state)
 {
     (void)state;
-    in_scratch(all_reserve);
+    oh_scratch_run(all_reserve);
 }
 
 // --- Texts and entries: every byte is given out once
@@ -313,7 +305,7 @@ static void texts_stay_apart(void *dir)
 static void test_texts_added_by_all_at_once_stay_whole(void **state)
 {
     (void)state;
-    in_scratch(texts_stay_apart);
+    oh_scratch_run(texts_stay_apart);
 }
 
 int main(void)

@@ -8,15 +8,13 @@
 #include "base/atomic.h"
 #include "base/thread.h"
 #include "capture/modules.h"
-#include "capture/sampler.h"
-#include "capture/unwind.h"
 #include "recording/recording.h"
 #include "support/child.h"
 #include "support/cmocka.h"
 #include "support/random.h"
 #include "support/scratch.h"
-#include "support/tables.h"
 #include "support/threads.h"
+#include "support/tracking.h"
 #include "tables/filter.h"
 #include "track/track.h"
 
@@ -26,23 +24,13 @@ enum { THREADS = 6, STEPS = 20000, OWN = 300, SHARED = 256, DEPTHS = 12 };
 static uint64_t shared[SHARED];
 static uint64_t recorded[THREADS], freed[THREADS], bytes[THREADS];
 
-static uint8_t tell_phase(void)
-{
-    return OH_PHASE_MAIN;
-}
-
 static void start(const char *dir, bool exact)
 {
     struct oh_config config;
     oh_tables_config(&config, dir, UINT64_C(64) << 20);
     config.exact = exact;
     config.sample_bytes = 2000;
-    oh_tables_begin(&config);
-    const struct oh_format_header *header = oh_recording_header();
-    oh_sampler_init(header->sample_bytes, header->weight_shift);
-    oh_unwind_init();
-    oh_modules_init();
-    oh_track_start(header, tell_phase);
+    oh_tracking_start(&config);
 }
 
 static __attribute__((noinline)) void allocate(uint32_t depth, uint32_t number, uint64_t block,
@@ -168,25 +156,16 @@ static void sampled(void *dir)
     totals_agree(dir, false);
 }
 
-static void in_scratch(oh_child_fn *fn)
-{
-    char dir[OH_SCRATCH_BYTES];
-    oh_scratch_make(dir, NULL);
-    int status = oh_child_run(fn, dir);
-    oh_scratch_remove(dir);
-    assert_int_equal(status, 0);
-}
-
 static void test_exact_totals_of_many_threads_agree_at_rest(void **state)
 {
     (void)state;
-    in_scratch(exact);
+    oh_scratch_run(exact);
 }
 
 static void test_sampled_totals_of_many_threads_agree_at_rest(void **state)
 {
     (void)state;
-    in_scratch(sampled);
+    oh_scratch_run(sampled);
 }
 
 int main(void)

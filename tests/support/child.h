@@ -25,6 +25,9 @@ int oh_child_run(oh_child_fn *fn, void *arg);
 // Runs fn in a child and fails the calling test unless it returned; skips it when the child says so.
 void oh_child_must_pass(oh_child_fn *fn, void *arg);
 
+// The same judgement of a status of oh_child_run.
+void oh_child_judge(int status);
+
 // Starts fn in a child and returns its pid at once; oh_child_wait gives the status as above.
 pid_t oh_child_start(oh_child_fn *fn, void *arg);
 int oh_child_wait(pid_t pid);
@@ -35,11 +38,11 @@ _Noreturn void oh_child_fail(const char *file, int line, const char *what);
 void oh_child_require_equal(unsigned long long found, unsigned long long wanted, const char *file,
                             int line, const char *what);
 
-#define oh_require(condition)                                                                      \
+#define oh_require(condition) \
     ((condition) ? (void)0 : oh_child_fail(__FILE__, __LINE__, #condition))
 
-#define oh_require_equal(found, wanted)                                                            \
-    oh_child_require_equal((unsigned long long)(found), (unsigned long long)(wanted), __FILE__,    \
+#define oh_require_equal(found, wanted)                                                         \
+    oh_child_require_equal((unsigned long long)(found), (unsigned long long)(wanted), __FILE__, \
                            __LINE__, #found " == " #wanted)
 
 #endif

@@ -30,6 +30,15 @@ void oh_scratch_remove(const char *path)
     (void)nftw(path, remove_one, OPEN_DIRECTORIES, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 }
 
+void oh_scratch_run(oh_child_fn *fn)
+{
+    char path[OH_SCRATCH_BYTES];
+    oh_scratch_make(path, NULL);
+    int status = oh_child_run(fn, path);
+    oh_scratch_remove(path);
+    oh_child_judge(status);
+}
+
 int oh_scratch_list(const char *path, char *found)
 {
     DIR *dir = opendir(path);

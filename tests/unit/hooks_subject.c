@@ -506,11 +506,19 @@ int main(int argc, char **argv)
         const char *name;
         void (*run)(void);
     } cases[] = {
-        {"malloc", case_malloc},   {"calloc", case_calloc},   {"realloc", case_realloc},
-        {"reallocarray", case_reallocarray}, {"aligned", case_aligned}, {"pages", case_pages},
-        {"other_frees", case_other_frees},   {"threads", case_threads}, {"fork", case_fork},
+        {"malloc", case_malloc},
+        {"calloc", case_calloc},
+        {"realloc", case_realloc},
+        {"reallocarray", case_reallocarray},
+        {"aligned", case_aligned},
+        {"pages", case_pages},
+        {"other_frees", case_other_frees},
+        {"threads", case_threads},
+        {"fork", case_fork},
         {"small_stack", case_small_stack},
-        {"spawn", case_spawn},     {"dlclose", case_dlclose}, {"mixture", case_mixture},
+        {"spawn", case_spawn},
+        {"dlclose", case_dlclose},
+        {"mixture", case_mixture},
     };
     open_recording();
     for (size_t i = 0; argc == 2 && i < sizeof cases / sizeof cases[0]; i++) {

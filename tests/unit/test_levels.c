@@ -8,17 +8,6 @@
 #include "support/scratch.h"
 #include "support/tables.h"
 
-static void in_scratch(oh_child_fn *fn)
-{
-    char dir[OH_SCRATCH_BYTES];
-    oh_scratch_make(dir, NULL);
-    int status = oh_child_run(fn, dir);
-    oh_scratch_remove(dir);
-    if (status == OH_CHILD_SKIPPED)
-        skip();
-    assert_int_equal(status, 0);
-}
-
 static void begin(const char *dir, uint64_t max_bytes)
 {
     struct oh_config config;
@@ -56,7 +45,7 @@ static void opens_one_after_the_other(void *dir)
 static void test_open_goes_level_by_level_to_the_last(void **state)
 {
     (void)state;
-    in_scratch(opens_one_after_the_other);
+    oh_scratch_run(opens_one_after_the_other);
 }
 
 // A thread that saw fewer levels than there are now opens nothing: it only has to look again.
@@ -78,7 +67,7 @@ static void opened_by_another(void *dir)
 static void test_open_of_a_level_that_is_open_is_true_at_once(void **state)
 {
     (void)state;
-    in_scratch(opened_by_another);
+    oh_scratch_run(opened_by_another);
 }
 
 static void no_room_on_the_disk(void *dir)
@@ -96,7 +85,7 @@ static void no_room_on_the_disk(void *dir)
 static void test_open_without_room_says_so(void **state)
 {
     (void)state;
-    in_scratch(no_room_on_the_disk);
+    oh_scratch_run(no_room_on_the_disk);
 }
 
 static void buckets_lie_inside(void *dir)
@@ -119,7 +108,7 @@ static void buckets_lie_inside(void *dir)
 static void test_buckets_of_any_hash_lie_inside_of_the_level(void **state)
 {
     (void)state;
-    in_scratch(buckets_lie_inside);
+    oh_scratch_run(buckets_lie_inside);
 }
 
 int main(void)

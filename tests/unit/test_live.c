@@ -11,15 +11,6 @@
 #include "support/tables.h"
 #include "tables/stacks.h"
 
-static void in_scratch(oh_child_fn *fn)
-{
-    char dir[OH_SCRATCH_BYTES];
-    oh_scratch_make(dir, NULL);
-    int status = oh_child_run(fn, dir);
-    oh_scratch_remove(dir);
-    assert_int_equal(status, 0);
-}
-
 // The reference of a stack, which the reader asks of every block.
 static uint32_t begin(const char *dir, uint64_t max_bytes)
 {
@@ -61,7 +52,7 @@ static void comes_and_goes(void *dir)
 static void test_block_that_was_entered_is_taken_out_once(void **state)
 {
     (void)state;
-    in_scratch(comes_and_goes);
+    oh_scratch_run(comes_and_goes);
 }
 
 static void is_replaced(void *dir)
@@ -82,7 +73,7 @@ static void is_replaced(void *dir)
 static void test_insert_of_a_known_address_hands_over_the_old_block(void **state)
 {
     (void)state;
-    in_scratch(is_replaced);
+    oh_scratch_run(is_replaced);
 }
 
 // A word that a killed writer left busy: it is never given out and stops nobody.
@@ -113,7 +104,7 @@ static void word_stays_busy(void *dir)
 static void test_words_that_stay_busy_are_passed_over(void **state)
 {
     (void)state;
-    in_scratch(word_stays_busy);
+    oh_scratch_run(word_stays_busy);
 }
 
 // --- Random operations against a plain array
@@ -176,7 +167,7 @@ static void follows_the_model(void *dir)
 static void test_a_million_random_operations_agree_with_a_map(void **state)
 {
     (void)state;
-    in_scratch(follows_the_model);
+    oh_scratch_run(follows_the_model);
 }
 
 // --- Capacity
@@ -205,7 +196,7 @@ static void a_million_are_live(void *dir)
 static void test_a_million_blocks_are_live_at_once_in_exact_mode(void **state)
 {
     (void)state;
-    in_scratch(a_million_are_live);
+    oh_scratch_run(a_million_are_live);
 }
 
 static void table_is_full(void *dir)
@@ -243,7 +234,7 @@ static void table_is_full(void *dir)
 static void test_insert_into_a_full_table_counts_and_keeps_what_is_there(void **state)
 {
     (void)state;
-    in_scratch(table_is_full);
+    oh_scratch_run(table_is_full);
 }
 
 int main(void)

@@ -6,14 +6,12 @@
 #include "capture/modules.h"
 
 #include <dlfcn.h>
-#include <link.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
 
 #include "capture/unwind.h"
-#include "profile/elf.h"
 #include "recording/recording.h"
 #include "support/child.h"
 #include "support/cmocka.h"
@@ -21,17 +19,6 @@
 #include "support/tables.h"
 
 enum { PATH_BYTES = 512, MODULES_MAX = 1200 };
-
-static void in_scratch(oh_child_fn *fn)
-{
-    char dir[OH_SCRATCH_BYTES];
-    oh_scratch_make(dir, NULL);
-    int status = oh_child_run(fn, dir);
-    oh_scratch_remove(dir);
-    if (status == OH_CHILD_SKIPPED)
-        skip();
-    assert_int_equal(status, 0);
-}
 
 static void begin(const char *dir)
 {
@@ -181,7 +168,7 @@ static void executable_is_known(void *dir)
 static void test_init_registers_the_executable(void **state)
 {
     (void)state;
-    in_scratch(executable_is_known);
+    oh_scratch_run(executable_is_known);
 }
 
 static void library_is_registered_once(void *dir)
@@ -212,7 +199,7 @@ static void library_is_registered_once(void *dir)
 static void test_note_of_an_address_registers_its_module_once(void **state)
 {
     (void)state;
-    in_scratch(library_is_registered_once);
+    oh_scratch_run(library_is_registered_once);
 }
 
 static void stack_brings_all_its_modules(void *dir)
@@ -234,7 +221,7 @@ static void stack_brings_all_its_modules(void *dir)
 static void test_note_of_a_stack_registers_every_module_in_it(void **state)
 {
     (void)state;
-    in_scratch(stack_brings_all_its_modules);
+    oh_scratch_run(stack_brings_all_its_modules);
 }
 
 static void same_file_comes_back(void *dir)
@@ -261,7 +248,7 @@ static void same_file_comes_back(void *dir)
 static void test_the_same_file_at_its_old_place_is_the_same_module(void **state)
 {
     (void)state;
-    in_scratch(same_file_comes_back);
+    oh_scratch_run(same_file_comes_back);
 }
 
 static void another_takes_its_place(void *dir)
@@ -295,7 +282,7 @@ static void another_takes_its_place(void *dir)
 static void test_another_file_at_an_old_place_begins_an_epoch(void **state)
 {
     (void)state;
-    in_scratch(another_takes_its_place);
+    oh_scratch_run(another_takes_its_place);
 }
 
 // The same name, and as a rule the same link_map and the same address, but another file.
@@ -331,7 +318,7 @@ static void plugin_is_replaced(void *dir)
 static void test_a_replaced_file_of_the_same_name_begins_an_epoch(void **state)
 {
     (void)state;
-    in_scratch(plugin_is_replaced);
+    oh_scratch_run(plugin_is_replaced);
 }
 
 static void plugin_without_build_id_is_replaced(void *dir)
@@ -342,7 +329,7 @@ static void plugin_without_build_id_is_replaced(void *dir)
 static void test_a_replaced_file_without_build_id_is_told_by_its_inode(void **state)
 {
     (void)state;
-    in_scratch(plugin_without_build_id_is_replaced);
+    oh_scratch_run(plugin_without_build_id_is_replaced);
 }
 
 static void plain_file_comes_back(void *dir)
@@ -364,7 +351,7 @@ static void plain_file_comes_back(void *dir)
 static void test_the_same_file_without_build_id_is_the_same_module(void **state)
 {
     (void)state;
-    in_scratch(plain_file_comes_back);
+    oh_scratch_run(plain_file_comes_back);
 }
 
 // libc unloads its own plugins (iconv, nss) without passing through our dlclose.
@@ -388,7 +375,7 @@ static void unload_goes_unseen(void *dir)
 static void test_an_unload_that_went_unseen_is_noticed_at_the_next_module(void **state)
 {
     (void)state;
-    in_scratch(unload_goes_unseen);
+    oh_scratch_run(unload_goes_unseen);
 }
 
 static void close_of_what_stays(void *dir)
@@ -407,7 +394,7 @@ static void close_of_what_stays(void *dir)
 static void test_a_close_that_unloads_nothing_changes_nothing(void **state)
 {
     (void)state;
-    in_scratch(close_of_what_stays);
+    oh_scratch_run(close_of_what_stays);
 }
 
 static void closes_overlap(void *dir)
@@ -424,7 +411,7 @@ static void closes_overlap(void *dir)
 static void test_settled_waits_for_every_close_under_way(void **state)
 {
     (void)state;
-    in_scratch(closes_overlap);
+    oh_scratch_run(closes_overlap);
 }
 
 static void relative_path(void *dir)
@@ -445,7 +432,7 @@ static void relative_path(void *dir)
 static void test_a_relative_path_is_made_whole(void **state)
 {
     (void)state;
-    in_scratch(relative_path);
+    oh_scratch_run(relative_path);
 }
 
 static void loader_and_vdso(void *dir)
@@ -469,7 +456,7 @@ static void loader_and_vdso(void *dir)
 static void test_the_loader_and_the_vdso_are_marked(void **state)
 {
     (void)state;
-    in_scratch(loader_and_vdso);
+    oh_scratch_run(loader_and_vdso);
 }
 
 static void file_is_gone(void *dir)
@@ -489,7 +476,7 @@ static void file_is_gone(void *dir)
 static void test_a_module_whose_file_is_gone_keeps_its_build_id(void **state)
 {
     (void)state;
-    in_scratch(file_is_gone);
+    oh_scratch_run(file_is_gone);
 }
 
 static void table_is_full(void *dir)
@@ -499,8 +486,7 @@ static void table_is_full(void *dir)
     for (uint32_t level = 0; level < 2; level++) {
         struct oh_format_section *section = oh_recording_section(OH_SECTION_MODULES, level);
         oh_require(oh_recording_reserve(section) == 0);
-        while (oh_recording_take(section, OH_FORMAT_MODULE_BYTES) != 0) {
-        }
+        while (oh_recording_take(section, OH_FORMAT_MODULE_BYTES) != 0) {}
     }
     uint32_t before = count_modules();
     install(OH_TEST_PROBE_A, dir, "a.so", path);
@@ -513,7 +499,7 @@ static void table_is_full(void *dir)
 static void test_a_full_table_of_modules_is_counted(void **state)
 {
     (void)state;
-    in_scratch(table_is_full);
+    oh_scratch_run(table_is_full);
 }
 
 int main(void)

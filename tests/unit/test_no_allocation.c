@@ -11,13 +11,11 @@
 
 #include "base/attr.h"
 #include "capture/modules.h"
-#include "capture/sampler.h"
-#include "capture/unwind.h"
 #include "recording/recording.h"
 #include "support/child.h"
 #include "support/cmocka.h"
 #include "support/scratch.h"
-#include "support/tables.h"
+#include "support/tracking.h"
 #include "track/track.h"
 
 void *__libc_malloc(size_t size);
@@ -78,23 +76,13 @@ OH_EXPORT int posix_memalign(void **out, size_t align, size_t size)
     return *out != NULL ? 0 : ENOMEM;
 }
 
-static uint8_t tell_phase(void)
-{
-    return OH_PHASE_MAIN;
-}
-
 static void start(const char *dir, bool exact)
 {
     struct oh_config config;
     oh_tables_config(&config, dir, UINT64_C(64) << 20);
     config.exact = exact;
     config.sample_bytes = exact ? config.sample_bytes : 64;
-    oh_tables_begin(&config);
-    const struct oh_format_header *header = oh_recording_header();
-    oh_sampler_init(header->sample_bytes, header->weight_shift);
-    oh_unwind_init();
-    oh_modules_init();
-    oh_track_start(header, tell_phase);
+    oh_tracking_start(&config);
 }
 
 static __attribute__((noinline)) void allocate(uint64_t n)
@@ -180,15 +168,6 @@ static void new_modules(void *dir)
     oh_require_equal(calls, 0);
 }
 
-static void in_scratch(oh_child_fn *fn)
-{
-    char dir[OH_SCRATCH_BYTES];
-    oh_scratch_make(dir, NULL);
-    int status = oh_child_run(fn, dir);
-    oh_scratch_remove(dir);
-    assert_int_equal(status, 0);
-}
-
 static void counts_itself(void *arg)
 {
     (void)arg;
@@ -211,19 +190,19 @@ static void test_the_count_sees_calls_of_ours_and_of_libc(void **state)
 static void test_the_slow_path_allocates_nothing_in_exact_mode(void **state)
 {
     (void)state;
-    in_scratch(exact);
+    oh_scratch_run(exact);
 }
 
 static void test_the_slow_path_allocates_nothing_when_sampled(void **state)
 {
     (void)state;
-    in_scratch(sampled);
+    oh_scratch_run(sampled);
 }
 
 static void test_the_slow_path_allocates_nothing_when_modules_come_and_go(void **state)
 {
     (void)state;
-    in_scratch(new_modules);
+    oh_scratch_run(new_modules);
 }
 
 int main(void)

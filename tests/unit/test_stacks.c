@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "offheap/hash.h"
 #include "recording/recording.h"
 #include "support/child.h"
 #include "support/cmocka.h"
@@ -12,15 +11,6 @@
 #include "support/tables.h"
 
 enum { PCS_MAX = OH_FORMAT_MAX_DEPTH };
-
-static void in_scratch(oh_child_fn *fn)
-{
-    char dir[OH_SCRATCH_BYTES];
-    oh_scratch_make(dir, NULL);
-    int status = oh_child_run(fn, dir);
-    oh_scratch_remove(dir);
-    assert_int_equal(status, 0);
-}
 
 static void begin(const char *dir, uint64_t max_bytes)
 {
@@ -72,7 +62,7 @@ static void keeps_all_parts(void *dir)
 static void test_intern_of_a_stack_makes_it_known_once(void **state)
 {
     (void)state;
-    in_scratch(keeps_all_parts);
+    oh_scratch_run(keeps_all_parts);
 }
 
 static void every_part_counts(void *dir)
@@ -113,7 +103,7 @@ static void every_part_counts(void *dir)
 static void test_intern_of_stacks_that_differ_in_one_part_keeps_them_apart(void **state)
 {
     (void)state;
-    in_scratch(every_part_counts);
+    oh_scratch_run(every_part_counts);
 }
 
 // Equal tags in one bucket: the index word alone cannot tell them apart.
@@ -157,7 +147,7 @@ static void tags_collide(void *dir)
 static void test_find_compares_the_frames_and_not_only_the_hash(void **state)
 {
     (void)state;
-    in_scratch(tags_collide);
+    oh_scratch_run(tags_collide);
 }
 
 static void deepest(void *dir)
@@ -178,7 +168,7 @@ static void deepest(void *dir)
 static void test_intern_of_the_deepest_stack_works(void **state)
 {
     (void)state;
-    in_scratch(deepest);
+    oh_scratch_run(deepest);
 }
 
 // 200,000 distinct stacks: every one found again, at the same place, over all levels.
@@ -214,7 +204,7 @@ static void many(void *dir)
 static void test_intern_of_many_stacks_over_all_levels_finds_each_again(void **state)
 {
     (void)state;
-    in_scratch(many);
+    oh_scratch_run(many);
 }
 
 static void table_is_full(void *dir)
@@ -245,7 +235,7 @@ static void table_is_full(void *dir)
 static void test_intern_into_a_full_table_counts_and_keeps_the_known(void **state)
 {
     (void)state;
-    in_scratch(table_is_full);
+    oh_scratch_run(table_is_full);
 }
 
 int main(void)

@@ -89,8 +89,20 @@ static void test_parse_of_anything_else_is_refused_and_changes_nothing(void **st
 {
     (void)state;
     static const char *const bad[] = {
-        "",   " 1",  "1 ", "+1", "-1", "0x10", "1e3", "1k", "/", ":", "1\n",
-        "18446744073709551616", "18446744073709551620", "99999999999999999999999",
+        "",
+        " 1",
+        "1 ",
+        "+1",
+        "-1",
+        "0x10",
+        "1e3",
+        "1k",
+        "/",
+        ":",
+        "1\n",
+        "18446744073709551616",
+        "18446744073709551620",
+        "99999999999999999999999",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         uint64_t value = 7;
