@@ -14,7 +14,7 @@
 enum {
     OH_CHILD_FAILED = 97,  // A requirement was not met (told on stderr).
     OH_CHILD_SKIPPED = 77, // The scenario cannot be set up on this machine.
-    OH_CHILD_SECONDS = 50,
+    OH_CHILD_SECONDS = 200,
 };
 
 typedef void oh_child_fn(void *arg);

@@ -20,7 +20,7 @@
 #include "support/scratch.h"
 #include "support/tables.h"
 
-enum { NAMED_BYTES = 2 * OH_SCRATCH_BYTES, MANY_MS = 4000 };
+enum { NAMED_BYTES = 2 * OH_SCRATCH_BYTES, MANY_MS = 8000, DISK_BYTES = 64 << 20 };
 
 // --- Making it
 
@@ -191,7 +191,8 @@ static void test_create_without_any_directory_is_refused(void **state)
     oh_scratch_run(no_directory_at_all);
 }
 
-// The names that create would choose in the next seconds.
+// The names that create would choose in the next seconds; a file system in memory takes them all
+// within one.
 static void name_at(char *path, const char *dir, uint64_t ms, const char *end)
 {
     char exe[OH_PLACE_PATH_BYTES] = "";
@@ -212,6 +213,7 @@ static uint64_t now_ms(void)
 static void names_collide(void *dir)
 {
     char path[NAMED_BYTES];
+    oh_fault_small_disk(dir, DISK_BYTES);
     uint64_t first = now_ms();
     for (uint64_t ms = first; ms < first + MANY_MS; ms++) {
         name_at(path, dir, ms, "");
@@ -239,6 +241,7 @@ static void all_names_are_taken(void *dir)
 {
     char path[NAMED_BYTES];
     enum oh_format_off_reason reason;
+    oh_fault_small_disk(dir, DISK_BYTES);
     uint64_t first = now_ms();
     for (uint64_t ms = first; ms < first + MANY_MS; ms++) {
         name_at(path, dir, ms, "");
@@ -266,6 +269,7 @@ static void links_are_laid(void *dir)
 {
     char path[NAMED_BYTES], target[NAMED_BYTES];
     enum oh_format_off_reason reason;
+    oh_fault_small_disk(dir, DISK_BYTES);
     (void)snprintf(target, sizeof target, "%s/target", (const char *)dir);
     uint64_t first = now_ms();
     for (uint64_t ms = first; ms < first + MANY_MS; ms++) {
