@@ -56,6 +56,18 @@ sleep 100 &
 refused $! "$!.*not recorded"
 kill $!
 
+if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null 2>&1; then
+    note "another user's"
+    # In a directory that everybody may enter: what stands in the way is the recording's mode.
+    other=$(mktemp -d)
+    chmod 755 "$other"
+    cp -p "$whole" "$other/other.offheap"
+    expect_status 1 setpriv --reuid 65534 --regid 65534 --clear-groups "$OFFHEAP_BIN" export -o - \
+        "$other/other.offheap"
+    expect_text err.txt '^offheap: .*(uid 0|belongs|permission|Permission)'
+    rm -rf "$other"
+fi
+
 # Section edges, and a byte to either side.
 note "cut"
 "$damage" edges "$whole" | sort -nu >edges.txt

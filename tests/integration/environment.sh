@@ -92,4 +92,32 @@ for file in two/*; do
     check_truth two.out "$file" -v nodwarf=1
 done
 
+# A container whose pid 1 was restarted: the new process is not its own predecessor.
+if unshare -pf --mount-proc true 2>/dev/null; then
+    note "pid 1, twice, on one directory"
+    rm -rf recordings
+    mkdir recordings
+    for each in 1 2; do
+        LD_PRELOAD="$OFFHEAP_LIB" OFFHEAP_EXACT=1 unshare -pf --mount-proc "$leak" kill >pid1.out
+    done
+    [ "$(find recordings -name 'leak.1.*.offheap' | wc -l)" -eq 2 ] ||
+        { fail "two recordings of pid 1 are wanted"; ls recordings; }
+    for file in recordings/leak.1.*.offheap; do
+        expect_status 0 "$OFFHEAP_BIN" export -o pid1.pb.gz "$file"
+        check_truth pid1.out pid1.pb.gz
+    done
+    note "alive in another pid namespace"
+    LD_PRELOAD="$OFFHEAP_LIB" OFFHEAP_EXACT=1 unshare -pf --kill-child --mount-proc "$leak" block \
+        >inner.out &
+    outer=$!
+    wait_for_text inner.out '^ready$' 20
+    inner=$(ps -o pid= --ppid "$outer" 2>/dev/null | tr -d ' ')
+    if [ -n "$inner" ]; then
+        expect_status 0 "$OFFHEAP_BIN" export -o inner.pb.gz "$inner"
+        check_truth inner.out inner.pb.gz
+    fi
+    kill -KILL "$outer"
+    wait "$outer" 2>/dev/null
+fi
+
 finish

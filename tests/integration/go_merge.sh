@@ -29,16 +29,29 @@ merge_check()
     [ "$merged" = "$want" ] || fail "$1: main.init.0 has $merged bytes, want $want"
 }
 
-# One box per name, file and place in the tree: in the flame graph main.init.0 has one source line,
-# and so it has in a list of functions with their files.
+# flame_check NAME FIRST SECOND: the page of pprof's web server has main.init.0 as one box, and so has
+# the list of functions with their files.
 flame_check()
 {
+    port=$((${port:-$((20000 + $$ * 7 % 20000))} + 1))
+    GOTOOLCHAIN=local PPROF_TMPDIR="$PWD" "$PPROF_GO" tool pprof -symbolize=none \
+        -http="127.0.0.1:$port" -no_browser "$2" "$3" >web.out 2>&1 &
+    server=$!
+    "$get" "http://127.0.0.1:$port/ui/flamegraph" >"$1.html" || fail "$1: $(cat web.out)"
+    kill "$server"
+    wait "$server" 2>/dev/null
+    # The older page has nested nodes with escaped quotes, the newer one a list of functions.
+    boxes=$(sed 's/\\u0022/"/g' "$1.html" | grep -oE '"(f|FullName)":"main\.init\.0"' | wc -l)
+    [ "$boxes" -eq 1 ] || fail "$1: main.init.0 is $boxes boxes in the flame graph"
+
     pprof -symbolize=none -top -cum -filefunctions -nodecount=100000 -nodefraction=0 "$2" "$3" \
         >"$1.files"
     [ "$(grep -c 'main\.init\.0 ' "$1.files")" -eq 1 ] ||
         { fail "$1: main.init.0 has more than one file"; grep 'main\.init\.0' "$1.files"; }
 }
 
+go_fixture get
+get=$fixture
 for form in normal stripped; do
     go_fixture "$form"
     FIXTURE_HEAP=$PWD/go-$form.pb.gz

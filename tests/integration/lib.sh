@@ -15,6 +15,10 @@ OFFHEAP_DIR=$PWD/recordings
 export OFFHEAP_DIR
 mkdir -p "$OFFHEAP_DIR"
 
+for needed in "$OFFHEAP_BIN" "$OFFHEAP_LIB" "$OFFHEAP_FIXTURES/leak"; do
+    [ -r "$needed" ] || { echo "FAIL $needed is not built"; exit 1; }
+done
+
 failures=0
 
 fail()

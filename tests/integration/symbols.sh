@@ -104,4 +104,14 @@ if nm clones-table | grep -q 'clone_constprop\.constprop\.0$'; then
     expect_text clones-table.raw 'clone_constprop .*\(clone_constprop\.constprop\.0\)$'
 fi
 
+note "C++ and Rust names"
+objcopy --strip-debug "$OFFHEAP_FIXTURES/mangled" mangled
+run_fixture mangled 0 ./mangled
+check_truth mangled.out mangled.pb.gz
+raw mangled.pb.gz >mangled.raw
+expect_text mangled.raw 'mycrate::legacy::allocate .*\(_ZN7mycrate6legacy8allocate17h'
+# pprof demangles the profile that the library wrote: its names are the linker's.
+expect_status 0 env LD_PRELOAD="$OFFHEAP_LIB" OFFHEAP_EXACT=1 OFFHEAP_PROFILE="$PWD/alone.pb.gz" ./mangled
+check_truth mangled.out alone.pb.gz
+
 finish
