@@ -79,12 +79,9 @@ static void choose_in_an_empty_root(void *arg)
 static void test_dir_is_the_first_that_is_there_or_none(void **state)
 {
     (void)state;
-    char root[OH_SCRATCH_BYTES];
     if (is_tmpfs("/tmp"))
         skip();
-    oh_scratch_make(root, "/tmp");
-    oh_child_must_pass(choose_in_an_empty_root, root);
-    oh_scratch_remove(root);
+    oh_scratch_run(choose_in_an_empty_root);
 }
 
 static void choose_among_file_systems_in_memory(void *arg)
@@ -102,10 +99,7 @@ static void choose_among_file_systems_in_memory(void *arg)
 static void test_dir_in_memory_is_better_than_none(void **state)
 {
     (void)state;
-    char root[OH_SCRATCH_BYTES];
-    oh_scratch_make(root, NULL);
-    oh_child_must_pass(choose_among_file_systems_in_memory, root);
-    oh_scratch_remove(root);
+    oh_scratch_run(choose_among_file_systems_in_memory);
 }
 
 static void test_path_names_program_pid_and_start(void **state)
