@@ -2,12 +2,13 @@
 #include "hooks/go_exit.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
-#include "base/sys.h"
 #include "hooks/go_patch.h"
 #include "hooks/go_stubs.h"
+#include "hooks/leave.h"
 
 enum { EXIT_BYTES = 12, EXIT_TARGET_AT = 2 };
 
@@ -17,20 +18,11 @@ static const uint8_t known_code[EXIT_BYTES] = {0x8b, 0x7c, 0x24, 0x08, 0xb8, 0xe
 // "movabs $TARGET,%rax; jmp *%rax".
 static const uint8_t jump_code[EXIT_BYTES] = {0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xe0};
 
-static void (*end_function)(int code);
-static long installed_in; // The process that installed it; 0: not installed.
-
-_Noreturn void oh_go_exit_run(int code)
-{
-    // A forked child has our patch, but not our task.
-    if (oh_sys_getpid() == installed_in)
-        end_function(code);
-    oh_sys_exit_group(code);
-}
+static bool installed;
 
 int oh_go_exit_install(const struct oh_go_runtime *runtime, void (*at_end)(int code))
 {
-    if (installed_in != 0)
+    if (installed)
         return -EALREADY;
     uint8_t code[EXIT_BYTES];
     uint64_t target = (uint64_t)(uintptr_t)&oh_go_exit_stub;
@@ -41,13 +33,9 @@ int oh_go_exit_install(const struct oh_go_runtime *runtime, void (*at_end)(int c
         struct oh_go_range range = runtime->function[OH_GO_RUNTIME_EXIT][n];
         if (range.begin == 0 || range.end - range.begin < EXIT_BYTES)
             continue;
-        // Before the jump can be taken.
-        end_function = at_end;
-        installed_in = oh_sys_getpid();
+        oh_leave_arm(at_end); // Before the jump can be taken.
         rc = oh_go_patch(range.begin, known_code, code, sizeof(code));
-        if (rc == 0)
-            return 0;
-        installed_in = 0;
+        installed = rc == 0;
         if (rc != -EILSEQ)
             return rc;
     }

@@ -26,7 +26,20 @@ oh_go_exit_stub:
         .cfi_undefined rip      // The outermost function: nothing comes back here.
         endbr64
         movl    8(%rsp), %ebx
-        movl    $SYS_rt_sigprocmask, %eax
+        jmp     last
+        .cfi_endproc
+        .size   oh_go_exit_stub, . - oh_go_exit_stub
+
+        // oh_leave_stub(int code): C's convention.
+        .globl  oh_leave_stub
+        .hidden oh_leave_stub
+        .type   oh_leave_stub, @function
+oh_leave_stub:
+        .cfi_startproc
+        .cfi_undefined rip
+        movl    %edi, %ebx
+
+last:   movl    $SYS_rt_sigprocmask, %eax
         xorl    %edi, %edi
         leaq    all_signals(%rip), %rsi
         xorl    %edx, %edx
@@ -39,7 +52,7 @@ oh_go_exit_stub:
         leaq    stack_end(%rip), %rsp
         xorl    %ebp, %ebp
         movl    %ebx, %edi
-        call    oh_go_exit_run
+        call    oh_leave_run
         ud2
 
 wait:   movl    $500, %ebp
@@ -54,7 +67,7 @@ leave:  movl    $SYS_exit_group, %eax
         syscall
         jmp     leave
         .cfi_endproc
-        .size   oh_go_exit_stub, . - oh_go_exit_stub
+        .size   oh_leave_stub, . - oh_leave_stub
 
         .section .rodata
         .balign 8

@@ -16,6 +16,7 @@
 #include "hooks/entry.h"
 #include "hooks/go_entry.h"
 #include "hooks/go_exit.h"
+#include "hooks/leave.h"
 #include "recording/boot.h"
 #include "recording/real.h"
 #include "recording/recording.h"
@@ -76,6 +77,7 @@ static void start(enum oh_format_off_reason *reason, int *error)
     oh_unwind_init();
     oh_modules_init();
     oh_end_init(&config);
+    oh_leave_arm(oh_end_run);
     prepare_program();
     oh_track_start(header, oh_entry_phase);
 }

@@ -33,6 +33,8 @@ struct oh_real {
     void *(*pvalloc)(size_t size);
     size_t (*malloc_usable_size)(void *block);
     int (*dlclose)(void *handle);
+    void (*_exit)(int code); // Not called: hooks/leave makes the same system call.
+    void (*_Exit)(int code);
     int (*__libc_start_main)(oh_main_fn *main, int argc, char **argv, void (*init)(void),
                              void (*fini)(void), void (*rtld_fini)(void), void *stack_end);
 };
