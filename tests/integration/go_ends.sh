@@ -30,6 +30,19 @@ for round in 1 2 3 4 5; do
     ends_alone race 5
 done
 
+# The others go on allocating while the profile is written.
+for way in return:0 os:3 panic:2; do
+    note "LD_PRELOAD, busy, ${way%:*}"
+    rm -f busy.pb.gz
+    begun=$(date +%s)
+    expect_status "${way#*:}" env LD_PRELOAD="$OFFHEAP_LIB" OFFHEAP_EXACT=1 \
+        OFFHEAP_PROFILE="$PWD/busy.pb.gz" "$fixture" -busy -exit "${way%:*}"
+    took=$(($(date +%s) - begun))
+    [ "$took" -le 10 ] || fail "the end took $took s"
+    cp out.txt busy.out
+    check_truth busy.out busy.pb.gz -v nodwarf=1
+done
+
 # Killed by a signal there is no end to write a profile at: the recording is complete.
 dies_alone()
 {

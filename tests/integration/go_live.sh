@@ -30,6 +30,33 @@ expect_text out.txt "^ *$pid +normal .*$recording"
 expect_status 0 "$OFFHEAP_BIN" export -o gone.pb.gz "$pid"
 check_truth live.out gone.pb.gz
 
+# Its file is gone, or another one now: Go's names are in the memory of a process that lives.
+note "alive without its file"
+cp "$fixture" moved
+LD_PRELOAD="$OFFHEAP_LIB" OFFHEAP_EXACT=1 ./moved -exit block >moved.out 2>moved.err &
+pid=$!
+wait_for_text moved.out '^ready$' 20
+rm moved
+expect_status 0 "$OFFHEAP_BIN" export -o moved.pb.gz "$pid"
+check_truth moved.out moved.pb.gz -v stripped=1 -v only='^(c_string|method|generic|main_init|nest_|dotted)'
+cp "$OFFHEAP_FIXTURES/sampled" moved
+expect_status 0 "$OFFHEAP_BIN" export -o moved.pb.gz "$pid"
+check_truth moved.out moved.pb.gz -v stripped=1 -v only='^(c_string|method|generic|main_init|nest_|dotted)'
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null
+note "dead with another file in its place"
+recording=$(recording_of "$pid")
+expect_status 0 "$OFFHEAP_BIN" export -o moved.pb.gz "$recording"
+expect_text err.txt 'moved' "no warning"
+raw moved.pb.gz >moved.raw
+expect_text moved.raw '\[moved\]'
+expect_no_text moved.raw 'take_small|main\.stringCase' "names although the file is another"
+rm moved
+mkdir elsewhere
+cp "$fixture" elsewhere/copy
+expect_status 0 "$OFFHEAP_BIN" export --binary elsewhere -o moved.pb.gz "$recording"
+check_truth moved.out moved.pb.gz
+
 # 200 frames on a goroutine's grown stack: cut at 128 by default, and it is said; whole when asked.
 note "deep stacks"
 pprof -symbolize=none -traces -focus='^main.deepStep$' dead.pb.gz >deep.txt

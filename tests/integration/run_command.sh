@@ -65,6 +65,19 @@ run_fixture again 0 "$leak"
 check_truth again.out again.pb.gz
 [ "$(find . -name '*again*' | wc -l)" -eq 4 ] || { fail "files are left behind"; ls; }
 
+note "names that need quoting"
+cp "$leak" "it's a näme"
+run_fixture "pro file's" 0 "./it's a näme"
+check_truth "pro file's.out" "pro file's.pb.gz"
+line=$(sed -n 's/^.*go tool pprof -http=: //p' "pro file's.err")
+eval "set -- $line"
+[ "$1" = "pro file's.pb.gz" ] || fail "the line to paste does not name the file: $line"
+mkdir "a b"
+expect_status 0 env LD_PRELOAD="$OFFHEAP_LIB" OFFHEAP_DIR="$PWD/a b" OFFHEAP_EXACT=1 \
+    OFFHEAP_PROFILE="$PWD/a b/%p é.pb.gz" "./it's a näme"
+cp out.txt "a b/out"
+check_truth "a b/out" "$(find "a b" -name '*é.pb.gz')" -v nodwarf=1
+
 # Of a program that executes another: the last is what the pid was.
 note "exec"
 run_fixture exec 6 sh -c "exec '$OFFHEAP_FIXTURES/tiny' 6"
