@@ -352,6 +352,8 @@ int oh_recording_create(const struct oh_config *config, enum oh_format_off_reaso
         *reason = OH_OFF_no_file;
     }
     if (rc < 0) {
+        if (recording.header != NULL)
+            (void)oh_sys_munmap(recording.base, recording.mapped_bytes);
         recording.header = NULL;
         (void)oh_sys_unlink(recording.unpublished);
         (void)oh_sys_close((int)fd);

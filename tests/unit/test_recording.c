@@ -302,11 +302,22 @@ static void test_create_where_a_rename_cannot_be_exclusive_renames_plainly(void 
     oh_scratch_run(exclusive_renames_are_refused);
 }
 
+static void must_not_be_mapped(const char *name)
+{
+    char line[OH_PLACE_PATH_BYTES];
+    FILE *maps = fopen("/proc/self/maps", "r");
+    oh_require(maps != NULL);
+    while (fgets(line, sizeof line, maps) != NULL)
+        oh_require(strstr(line, name) == NULL);
+    (void)fclose(maps);
+}
+
 static void nothing_can_be_published(void *dir)
 {
     oh_fault_fail_call(SYS_renameat2, EINVAL);
     oh_fault_fail_call(SYS_renameat, EIO);
     oh_file_refuse(dir, -EIO, OH_OFF_no_file);
+    must_not_be_mapped(".offheap");
 }
 
 static void test_create_that_cannot_be_published_leaves_nothing(void **state)
