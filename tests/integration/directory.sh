@@ -28,7 +28,7 @@ fi
 
 # Full from the beginning, and filling up on the way.
 if mkdir small && mount -t tmpfs -o size=64k none small 2>/dev/null; then
-    trap 'umount small grow 2>/dev/null' EXIT
+    trap 'umount small grow plain 2>/dev/null' EXIT
     not_recorded "$PWD/small" 'o space|room'
     mkdir grow
     mount -t tmpfs -o size=4m none grow
@@ -57,6 +57,17 @@ if mkdir small && mount -t tmpfs -o size=64k none small 2>/dev/null; then
         'dd if=/dev/zero of=grow/fill bs=64k 2>/dev/null; "$0" 200000 </dev/null' \
         "$OFFHEAP_FIXTURES/bigload" >out.txt 2>err.txt || fail "the program died"
     expect_text out.txt '^ready$'
+    # A file system that cannot reserve: the first tables are written, the later ones do not come.
+    mkdir plain
+    if mount -t ramfs none plain; then
+        note "no fallocate"
+        expect_status 0 env OFFHEAP_DIR="$PWD/plain" "$OFFHEAP_BIN" run --exact -o plain.pb.gz -- \
+            "$OFFHEAP_FIXTURES/leak"
+        cp out.txt plain.out
+        check_truth plain.out plain.pb.gz
+        pprof -comments plain.pb.gz >plain.comments
+        expect_text plain.comments 'fallocate' "the profile does not tell"
+    fi
 else
     note "no mount here: disks that are full are not tried"
 fi
