@@ -14,7 +14,7 @@
 #include "offheap/hash.h"
 #include "recording/recording.h"
 
-enum { KNOWN_MAX = 2048 };
+enum { KNOWN_MAX = 10240 }; // No less than the recording's table can hold.
 
 enum known_state { KNOWN_FREE, KNOWN_CLAIMED, KNOWN_ACTIVE, KNOWN_GONE, KNOWN_CLOSED };
 
@@ -64,6 +64,16 @@ static bool is_same_load(const struct known *known, const struct dl_find_object 
            known->name_hash == hash_name(object->dlfo_link_map->l_name);
 }
 
+// The same, asked by a thread that does not have the module on its stack: another thread may unload
+// it at this moment, so nothing of the loader's may be read, only compared. A successor that the
+// loader put at the very same place, described at the very same place, passes for it; the first new
+// stack through it tells (is_same_load).
+static bool is_still_there(const struct known *known, const struct dl_find_object *object)
+{
+    return known->map == object->dlfo_link_map && known->start == (uint64_t)object->dlfo_map_start;
+}
+
+// Only for an object on the calling thread's stack, which cannot go away meanwhile.
 static const struct known *find_active(const struct dl_find_object *object)
 {
     uint64_t count = known_count();
@@ -106,6 +116,7 @@ static void close_module(struct known *known, uint64_t state)
     if (oh_cas_acq_rel(&known->entry->last_epoch, &last, now))
         last = now;
     raise_epoch(last + 1);
+    oh_unwind_forget_modules();
     if (oh_cas_acq_rel(&known->state, &state, KNOWN_CLOSED) && state == KNOWN_GONE)
         (void)oh_sub_release(&modules.gone, 1);
 }
@@ -172,10 +183,11 @@ static void register_module(const struct dl_find_object *object)
     bool is_go = oh_module_facts_read(&facts, object, &go);
     if (settle_place(object, &facts))
         return;
-    uint64_t slot =
-        oh_load_relaxed(&modules.count) < KNOWN_MAX ? oh_add_relaxed(&modules.count, 1) : KNOWN_MAX;
-    struct oh_format_module *entry = slot < KNOWN_MAX ? take_entry() : NULL;
+    struct oh_format_module *entry = take_entry();
     if (entry == NULL)
+        return;
+    uint64_t slot = oh_add_relaxed(&modules.count, 1);
+    if (slot >= KNOWN_MAX)
         return;
     oh_module_facts_name(&facts, object);
     publish_entry(entry, &facts);
@@ -227,7 +239,7 @@ void oh_modules_unloaded(void)
         struct dl_find_object object;
         uint64_t active = KNOWN_ACTIVE;
         if (oh_load_acquire(&known->state) != KNOWN_ACTIVE ||
-            (look_up(known->entry->text_start, &object) && is_same_load(known, &object)))
+            (look_up(known->entry->text_start, &object) && is_still_there(known, &object)))
             continue;
         (void)oh_add_relaxed(&modules.gone, 1);
         if (!oh_cas_acq_rel(&known->state, &active, KNOWN_GONE))

@@ -56,6 +56,9 @@ static void add_tables(struct plan *plan, const struct first_level *level, uint3
 uint64_t oh_layout_plan(struct oh_format_header *header, bool exact, uint64_t max_bytes)
 {
     const uint64_t kib = 1024;
+    // For programs that load and unload libraries all day.
+    const uint64_t many_names = 1024 * kib;
+    const uint64_t many_modules = 8192 * OH_FORMAT_MODULE_BYTES;
     const struct first_level first = {64 * kib, 256 * kib, (exact ? 512 : 128) * kib};
     struct first_level level = first;
     struct plan plan = {header, OH_FORMAT_HEADER_BYTES};
@@ -69,6 +72,10 @@ uint64_t oh_layout_plan(struct oh_format_header *header, bool exact, uint64_t ma
     add(&plan, OH_SECTION_MODULES, 1, 1024 * OH_FORMAT_MODULE_BYTES);
     for (uint32_t number = 1; number < OH_FORMAT_MAX_LEVELS; number++) {
         grow(&level);
+        if (number == 2 && plan.end + many_names + many_modules + sum(&level) <= max_bytes) {
+            add(&plan, OH_SECTION_STRINGS, number, many_names);
+            add(&plan, OH_SECTION_MODULES, number, many_modules);
+        }
         while (plan.end + sum(&level) > max_bytes && sum(&level) > sum(&first) / 2)
             halve(&level);
         if (plan.end + sum(&level) > max_bytes)

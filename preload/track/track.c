@@ -12,6 +12,7 @@
 #include "capture/unwind.h"
 #include "offheap/hash.h"
 #include "offheap/status.h"
+#include "recording/boot.h"
 #include "recording/recording.h"
 #include "tables/filter.h"
 #include "tables/live.h"
@@ -77,6 +78,11 @@ void oh_track_start(const struct oh_format_header *header, uint8_t (*phase_of)(v
 
 void oh_track_stop(enum oh_format_off_reason reason, int error)
 {
+    struct oh_format_header *header = oh_recording_header();
+    if (header != NULL && reason != OH_OFF_fork_child) {
+        header->off_errno = (uint64_t)(error < 0 ? -error : error);
+        oh_recording_set_state(OH_STATE_OFF, reason);
+    }
     offheap_status.off_reason = (uint32_t)reason;
     offheap_status.off_errno = (uint32_t)(error < 0 ? -error : error);
     offheap_status.state = OH_STATE_OFF;
@@ -111,6 +117,8 @@ bool oh_track_begin(struct oh_track_call *call, uint64_t size)
     if (!is_on()) {
         if (oh_load32_relaxed(&track.state) == OH_TRACK_OFF)
             thread->countdown = UINT64_MAX; // This thread need not come here again.
+        else
+            oh_boot_count_call(); // Another thread is bringing the library up.
         return false;
     }
     call->weight = oh_sampler_decide(thread, size);
@@ -131,17 +139,28 @@ static uint32_t intern(struct oh_stack_key *key)
     return oh_stacks_intern(key);
 }
 
-static uint32_t capture(uint64_t *pcs, uint32_t max_depth)
+static uint32_t unwind_and_intern(struct oh_stack_key *key, uint64_t *pcs, uint32_t max_depth)
 {
     enum oh_unwind_end end = OH_UNWIND_END_BROKEN;
+    key->depth = oh_unwind_capture(pcs, max_depth, &end);
+    key->end = (uint8_t)end;
+    return intern(key);
+}
+
+static uint32_t capture(uint64_t *pcs, uint32_t max_depth)
+{
     struct oh_stack_key key = {.kind = OH_KIND_MALLOC, .phase = track.phase_of(), .pcs = pcs};
-    key.depth = oh_unwind_capture(pcs, max_depth, &end);
-    key.end = (uint8_t)end;
-    if (end == OH_UNWIND_END_DEPTH)
+    uint64_t epoch = oh_modules_epoch();
+    uint32_t stack = unwind_and_intern(&key, pcs, max_depth);
+    // A library was found in another's place: what was known of the code there, and hence the walk,
+    // may have been the other's. What was learnt is forgotten by now; once more settles it.
+    if (key.epoch != epoch)
+        stack = unwind_and_intern(&key, pcs, max_depth);
+    if (key.end == OH_UNWIND_END_DEPTH)
         oh_recording_count(OH_COUNTER_truncated_stacks);
-    if (end == OH_UNWIND_END_BROKEN)
+    if (key.end == OH_UNWIND_END_BROKEN)
         oh_recording_count(OH_COUNTER_broken_stacks);
-    return intern(&key);
+    return stack;
 }
 
 // Two frames of different size, so that the usual depth costs the host's stack 1 KiB, not 4.
@@ -165,6 +184,7 @@ static void add_double(uint64_t *word, double value)
         if (oh_cas_relaxed(word, &seen, oh_bits_of_double(oh_double_of_bits(seen) + value)))
             return;
     }
+    oh_recording_count(OH_COUNTER_dropped_variance);
 }
 
 // SAMPLING.md: an allocation taken with probability 1/w adds w (w - 1) to the variance of the
