@@ -57,10 +57,10 @@ static void prepare_program(void)
 
 static void start(enum oh_format_off_reason *reason, int *error)
 {
-    oh_config_read(&config, oh_process_environment(environ));
     *reason = OH_OFF_secure;
     if (getauxval(AT_SECURE) != 0)
         return;
+    oh_config_read(&config, oh_process_environment(environ));
     *reason = OH_OFF_disabled;
     if (config.disabled)
         return;
@@ -68,7 +68,6 @@ static void start(enum oh_format_off_reason *reason, int *error)
     if (*error < 0)
         return;
     struct oh_format_header *header = oh_recording_header();
-    header->counters[OH_COUNTER_early_calls] = oh_boot_calls();
     oh_stacks_init();
     oh_live_init();
     if (config.exact)
@@ -79,6 +78,7 @@ static void start(enum oh_format_off_reason *reason, int *error)
     oh_end_init(&config);
     oh_leave_arm(oh_end_run);
     prepare_program();
+    header->counters[OH_COUNTER_early_calls] = oh_boot_calls();
     oh_track_start(header, oh_entry_phase);
 }
 

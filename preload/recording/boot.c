@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "base/atomic.h"
-#include "base/thread.h"
 
 enum { MIN_ALIGN = 16 };
 
@@ -21,6 +20,11 @@ const void *oh_boot_start(void)
 bool oh_boot_owns(const void *block)
 {
     return (uintptr_t)block - (uintptr_t)arena < OH_BOOT_BYTES;
+}
+
+void oh_boot_count_call(void)
+{
+    (void)oh_add_relaxed(&calls, 1);
 }
 
 uint64_t oh_boot_calls(void)
@@ -45,8 +49,6 @@ void *oh_boot_alloc(size_t align, size_t size)
         if (at + bytes <= OH_BOOT_BYTES) {
             uintptr_t block = ((uintptr_t)arena + at + MIN_ALIGN + align - 1) & ~(align - 1);
             *(size_t *)(block - MIN_ALIGN) = size;
-            if (oh_thread_self.busy == 0)
-                (void)oh_add_relaxed(&calls, 1);
             return (void *)block;
         }
     }

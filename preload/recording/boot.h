@@ -17,6 +17,8 @@ bool oh_boot_owns(const void *block);
 void *oh_boot_alloc(size_t align, size_t size); // Zeroed; align is a power of two.
 size_t oh_boot_size(const void *block);         // As requested.
 const void *oh_boot_start(void);
-uint64_t oh_boot_calls(void); // Blocks given to the host so far, not to our own dlsym.
+// Calls of the host, not of our own dlsym, that went by unrecorded while the library came up.
+uint64_t oh_boot_calls(void);
+void oh_boot_count_call(void);
 
 #endif

@@ -103,6 +103,15 @@ static size_t boot_usable_size(void *block)
     return block != NULL && oh_boot_owns(block) ? oh_boot_size(block) : 0;
 }
 
+// A call at the very moment when another thread looks the functions up.
+static int boot_dlclose(void *handle)
+{
+    int (*real)(void *) = NULL;
+    void *address = dlsym(RTLD_NEXT, "dlclose");
+    memcpy(&real, &address, sizeof address);
+    return real != NULL ? real(handle) : -1;
+}
+
 struct oh_real oh_real = {
     .malloc = boot_malloc,
     .calloc = boot_calloc,
@@ -115,11 +124,14 @@ struct oh_real oh_real = {
     .valloc = boot_valloc,
     .pvalloc = boot_pvalloc,
     .malloc_usable_size = boot_usable_size,
+    .dlclose = boot_dlclose,
 };
 
-// Looked up into a table of their own, so that no hook meets a half-filled one.
+// Looked up into a table of their own, so that no hook meets a half-filled one. What the system does
+// not have (musl's pvalloc, say) stays with its boot function.
 static bool look_up(struct oh_real *found)
 {
+    *found = oh_real;
     const struct {
         const char *name;
         void *slot;
@@ -130,10 +142,11 @@ static bool look_up(struct oh_real *found)
     };
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
         void *address = dlsym(RTLD_NEXT, wanted[i].name);
-        memcpy(wanted[i].slot, &address, sizeof address);
+        if (address != NULL)
+            memcpy(wanted[i].slot, &address, sizeof address);
     }
-    return found->malloc != NULL && found->calloc != NULL && found->realloc != NULL &&
-           found->free != NULL;
+    return found->malloc != boot_malloc && found->calloc != boot_calloc &&
+           found->realloc != boot_realloc && found->free != boot_free;
 }
 
 bool oh_real_resolve(void)

@@ -5,7 +5,8 @@
 // table holds functions that serve from the boot arena, so a hook can always call through it.
 //
 // oh_real_resolve may be called from any thread; one does the work, others meanwhile are served
-// from the boot arena. A function that the system does not have stays NULL (cfree, free_sized).
+// from the boot arena. What the system does not have keeps its boot function, and cfree, free_sized
+// and free_aligned_sized, which have none, stay NULL.
 
 #ifndef OH_RECORDING_REAL_H
 #define OH_RECORDING_REAL_H

@@ -18,17 +18,20 @@ enum {
     NAME_TRIES = 16,
     HIGH_FD = 900, // Out of the way of programs that close or reuse low descriptors.
     ARGS_BYTES = 4096,
+    NOTE_BYTES = 160,
+    RETRY_CALLS = 1024,
 };
 
 static const uint64_t ns_per_ms = UINT64_C(1000000);
 
-// The process-wide state of this module; written by oh_recording_create only.
+// The process-wide state of this module; written by oh_recording_create only, but for `refusals`.
 static struct {
     struct oh_format_header *header;
     uint8_t *base;
     uint64_t mapped_bytes;
     int fd; // Kept for later reservations, never trusted: see file_is_ours.
     uint64_t device, inode;
+    uint64_t refusals; // Calls since growing was refused for a reason that may pass; 0: none was.
     char path[OH_PLACE_PATH_BYTES];
     char unpublished[OH_PLACE_PATH_BYTES];
 } recording = {.fd = -1};
@@ -105,6 +108,34 @@ static long reserve_range(const struct oh_format_section *section)
     return rc;
 }
 
+// What will not get better by trying again.
+static bool is_final(long error)
+{
+    return error == -ENOSPC || error == -EDQUOT || error == -EFBIG || error == -EOPNOTSUPP ||
+           error == -ENOSYS || error == -ENOENT || error == -ESTALE || error == -ELOOP;
+}
+
+// A refusal that may pass (no descriptor free, privileges dropped for a while): said once, and tried
+// again at every RETRY_CALLS-th call, since each try is some system calls inside of an allocation.
+static void note_refusal(long error)
+{
+    char note[NOTE_BYTES];
+    struct oh_text text;
+    if (oh_add_relaxed(&recording.refusals, 1) != 0)
+        return;
+    oh_text_init(&text, note, sizeof note);
+    oh_text_add(&text, "the recording could not grow for a while: error ");
+    oh_text_add_u64(&text, (uint64_t)-error);
+    oh_text_add(&text, " of the system when its file was reserved or opened again");
+    oh_recording_add_note(note);
+}
+
+static bool is_waiting(void)
+{
+    return oh_load_relaxed(&recording.refusals) != 0 &&
+           oh_add_relaxed(&recording.refusals, 1) % RETRY_CALLS != 0;
+}
+
 int oh_recording_reserve(struct oh_format_section *section)
 {
     uint64_t state = oh_load_acquire(&section->state);
@@ -112,12 +143,21 @@ int oh_recording_reserve(struct oh_format_section *section)
         return 0;
     if (state == OH_SECTION_FAILED)
         return -ENOSPC;
-    if ((recording.header->flags & OH_FLAG_NO_FALLOCATE) != 0 || reserve_range(section) < 0) {
-        (void)oh_cas_acq_rel(&section->state, &state, OH_SECTION_FAILED);
-        return oh_recording_ready(section) ? 0 : -ENOSPC;
+    if (is_waiting())
+        return -EAGAIN;
+    bool grows = (recording.header->flags & OH_FLAG_NO_FALLOCATE) == 0;
+    long rc = grows ? reserve_range(section) : -EOPNOTSUPP;
+    if (rc == 0) {
+        oh_store_release(&section->state, OH_SECTION_READY);
+        oh_store_relaxed(&recording.refusals, 0);
+        return 0;
     }
-    oh_store_release(&section->state, OH_SECTION_READY);
-    return 0;
+    if (!is_final(rc)) {
+        note_refusal(rc);
+        return (int)rc;
+    }
+    (void)oh_cas_acq_rel(&section->state, &state, OH_SECTION_FAILED);
+    return oh_recording_ready(section) ? 0 : -ENOSPC;
 }
 
 uint64_t oh_recording_take(struct oh_format_section *section, uint64_t bytes)
@@ -178,7 +218,8 @@ void oh_recording_set_state(enum oh_format_state state, enum oh_format_off_reaso
 {
     if (recording.header == NULL)
         return;
-    recording.header->end_realtime_ns = oh_sys_clock_ns(CLOCK_REALTIME);
+    if (state == OH_STATE_OFF || state == OH_STATE_ENDED)
+        recording.header->end_realtime_ns = oh_sys_clock_ns(CLOCK_REALTIME);
     oh_store32_relaxed(&recording.header->off_reason, (uint32_t)reason);
     oh_store32_release(&recording.header->state, (uint32_t)state);
 }

@@ -36,7 +36,8 @@ const char *oh_recording_path(void);
 struct oh_format_section *oh_recording_section(enum oh_format_section_id id, uint32_t level);
 void *oh_recording_at(uint64_t offset);
 bool oh_recording_ready(const struct oh_format_section *section);
-// Reserves the section's space: 0 when it is READY (also by another thread), -ENOSPC when it cannot.
+// Reserves the section's space: 0 when it is READY (also by another thread), -ENOSPC when it never
+// will be, another error when it is not now (it is tried again by later calls).
 int oh_recording_reserve(struct oh_format_section *section);
 
 // Takes `bytes` from a section with a cursor, the next after those taken before: their file offset,

@@ -281,6 +281,39 @@ static void test_growth_after_the_host_reused_our_descriptor_leaves_its_file_alo
     oh_scratch_run(descriptor_is_reused);
 }
 
+// Closed, and none can be had at the moment when a level is full.
+static void descriptors_are_out_for_a_while(void *dir)
+{
+    enum { CALLS = 3000 };
+    struct rlimit none, some;
+    oh_file_create(dir, UINT64_C(8) << 20);
+    (void)close(oh_file_descriptor());
+    oh_require(getrlimit(RLIMIT_NOFILE, &some) == 0);
+    none = some;
+    none.rlim_cur = 0;
+    oh_require(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    struct oh_format_section *section = oh_file_last_level(OH_SECTION_LIVE);
+    // when it is refused, it is told
+    oh_require_equal(oh_recording_reserve(section), -EMFILE);
+    oh_require_equal(section->state, OH_SECTION_UNRESERVED);
+    oh_require(oh_recording_header()->notes[0].length > 0);
+    // and not tried at every call
+    oh_require_equal(oh_recording_reserve(section), -EAGAIN);
+    oh_require(setrlimit(RLIMIT_NOFILE, &some) == 0);
+    // but it comes to work again
+    int calls = 0;
+    while (calls < CALLS && oh_recording_reserve(section) < 0)
+        calls++;
+    oh_require(calls > 10 && calls < CALLS);
+    grow_last();
+}
+
+static void test_growth_without_a_descriptor_waits_until_there_is_one(void **state)
+{
+    (void)state;
+    oh_scratch_run(descriptors_are_out_for_a_while);
+}
+
 static void descriptor_is_closed_and_file_is_gone(void *dir)
 {
     oh_file_create(dir, UINT64_C(8) << 20);
@@ -327,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_create_that_cannot_be_mapped_leaves_nothing),
         cmocka_unit_test(test_growth_after_the_host_closed_our_descriptor_works),
         cmocka_unit_test(test_growth_after_the_host_reused_our_descriptor_leaves_its_file_alone),
+        cmocka_unit_test(test_growth_without_a_descriptor_waits_until_there_is_one),
         cmocka_unit_test(test_growth_of_a_file_that_is_gone_fails),
         cmocka_unit_test(test_growth_never_touches_another_file_under_our_name),
     };
