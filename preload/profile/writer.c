@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/atomic.h"
 #include "base/sys.h"
 #include "offheap/hash.h"
 #include "profile/keymap.h"
@@ -412,8 +411,6 @@ static int begin_profile(struct build *build)
     if (rc == 0)
         rc = make_named_location(build, "[unknown]", &build->unknown_location);
     uint64_t time_ns = build->options != NULL ? build->options->time_ns : 0;
-    if (time_ns == 0)
-        time_ns = oh_load_relaxed(&header->end_realtime_ns);
     profile->time_ns = clamp(time_ns != 0 ? time_ns : oh_sys_clock_ns(CLOCK_REALTIME));
     profile->period = header->mode == OH_MODE_EXACT ? 1 : clamp(header->sample_bytes);
     return rc;

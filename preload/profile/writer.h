@@ -20,7 +20,7 @@
 #include "profile/view.h"
 
 struct oh_writer_options {
-    uint64_t time_ns; // CLOCK_REALTIME of the snapshot; 0: when the recording ended, else now.
+    uint64_t time_ns;            // CLOCK_REALTIME of what the view shows; 0: now.
     const char *const *comments; // Put behind the writer's own.
     size_t comment_count;
     bool (*stop)(void *arg); // Asked now and then; true gives up with -ETIMEDOUT. May be NULL.

@@ -51,14 +51,24 @@ expect_text out.txt ' static .* not recorded: static: nothing can be interposed$
 expect_text out.txt ' homeless .* not recorded: no room: .*No such file or directory'
 expect_no_text out.txt ' loner '
 
-note "what is left behind"
+note "a live process's profile is of now"
 recorded=$(sed -n 's/^ *\([0-9]*\) *recorded .*/\1/p' out.txt)
+sleep 1.1
+now=$(date -u '+%Y-%m-%d %H:%M:%S')
+expect_status 0 "$OFFHEAP_BIN" report "$recorded"
+as_of=$(sed -n 's/^  as of  *\(.*\) UTC$/\1/p' out.txt)
+printf '%s\n%s\n' "$now" "$as_of" | sort -c || fail "as of $as_of, asked at $now"
+
+note "what is left behind"
 kill -KILL "$recorded"
 sleep 0.3
 expect_status 0 "$OFFHEAP_BIN" list
 expect_text out.txt "^ *$recorded +recorded +exact .*/recorded\.$recorded\.[0-9]+\.offheap \(killed\)\$"
 expect_status 0 "$OFFHEAP_BIN" export -o left.pb.gz "$recorded"
 expect_file left.pb.gz
+touch -d '2024-01-02 03:04:05 UTC' "$(recording_of "$recorded")"
+expect_status 0 "$OFFHEAP_BIN" report "$recorded"
+expect_text out.txt '^  as of +2024-01-02 03:04:05 UTC$' "a killed process's profile is of its file's time"
 
 note "a process that holds more than its bound"
 "$OFFHEAP_BIN" run --exact --max-bytes 2M -o full.pb.gz -- "$OFFHEAP_FIXTURES/bigload" >/dev/null \

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/path.h"
@@ -319,6 +320,40 @@ static void test_describe_state_by_life_and_reason(void **state)
     assert_non_null(strstr(text, "newer version"));
 }
 
+static void test_time_is_that_of_what_the_numbers_show(void **state)
+{
+    (void)state;
+    struct oh_format_header header = {.state = OH_STATE_RECORDING};
+    struct oh_reader reader = {
+        .view = {.header = &header},
+        .snapshot = {.taken_ns = 3, .mtime_ns = 2},
+    };
+    header.end_realtime_ns = 1; // As an older library left it in a recording that goes on.
+    assert_int_equal(oh_reader_time_ns(&reader), 2);
+    reader.pid = getpid();
+    assert_int_equal(oh_reader_time_ns(&reader), 3);
+    header.state = OH_STATE_ENDED;
+    assert_int_equal(oh_reader_time_ns(&reader), 1);
+    header.state = OH_STATE_OFF;
+    assert_int_equal(oh_reader_time_ns(&reader), 1);
+}
+
+static void test_time_of_a_killed_process_is_its_files(void **state)
+{
+    (void)state;
+    enum { WRITTEN_S = 1700000123 };
+    struct oh_reader reader;
+    const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = WRITTEN_S}};
+    const uint64_t before_s = (uint64_t)time(NULL);
+    oh_synthetic_header(&recording)->state = OH_STATE_RECORDING;
+    const char *const path = write_file("t.offheap", recording.bytes, recording.size);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    assert_int_equal(oh_reader_open(&reader, path, &err), 0);
+    assert_int_equal(oh_reader_time_ns(&reader) / 1000000000, WRITTEN_S);
+    assert_true(reader.snapshot.taken_ns / 1000000000 >= before_s);
+    oh_reader_close(&reader);
+}
+
 static void test_warnings_name_losses(void **state)
 {
     (void)state;
@@ -361,6 +396,9 @@ int main(void)
         cmocka_unit_test(test_parse_name_takes_it_apart_from_the_end),
         cmocka_unit_test_setup_teardown(test_peek_only_recordings, setup, teardown),
         cmocka_unit_test(test_describe_state_by_life_and_reason),
+        cmocka_unit_test(test_time_is_that_of_what_the_numbers_show),
+        cmocka_unit_test_setup_teardown(test_time_of_a_killed_process_is_its_files, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_warnings_name_losses, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,7 +49,8 @@ static int build(struct oh_reader *reader, const struct oh_symbol_source *source
     if (result < 0) {
         return result;
     }
-    result = oh_writer_build(&reader->view, &symbols, NULL, &made->arena, &made->profile);
+    const struct oh_writer_options options = {.time_ns = oh_reader_time_ns(reader)};
+    result = oh_writer_build(&reader->view, &symbols, &options, &made->arena, &made->profile);
     if (result == 0) {
         result = warn_modules(&symbols, warnings);
     }

@@ -236,6 +236,16 @@ void oh_reader_close(struct oh_reader *reader)
     *reader = (struct oh_reader){0};
 }
 
+uint64_t oh_reader_time_ns(const struct oh_reader *reader)
+{
+    const struct oh_format_header *const header = reader->view.header;
+    const bool is_over = header->state == OH_STATE_ENDED || header->state == OH_STATE_OFF;
+    if (is_over && header->end_realtime_ns != 0) {
+        return header->end_realtime_ns;
+    }
+    return reader->pid != 0 ? reader->snapshot.taken_ns : reader->snapshot.mtime_ns;
+}
+
 int oh_reader_peek(const char *path, struct oh_format_header *header)
 {
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW);

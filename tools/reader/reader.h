@@ -43,6 +43,12 @@ void oh_reader_close(struct oh_reader *reader);
 // -EINVAL: not a recording of ours.
 int oh_reader_peek(const char *path, struct oh_format_header *header);
 
+// The moment whose numbers the recording shows, CLOCK_REALTIME: when it ended or was switched off;
+// for a live process, when it was copied; for one that was killed, the file's mtime, which the
+// kernel moves when a page is written for the first time since it was last written back: the death,
+// or up to half a minute before it.
+uint64_t oh_reader_time_ns(const struct oh_reader *reader);
+
 // Whether the process that a header names is alive and still the same one.
 bool oh_reader_is_alive(const struct oh_format_header *header);
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "offheap/format.h"
@@ -96,17 +97,20 @@ static int copy_all(int fd, uint8_t *bytes, uint64_t size)
     return result < 0 ? result : copy_range(fd, bytes, 0, header_end);
 }
 
-static int file_size(int fd, const char *name, uint64_t *size, struct oh_err *err)
+static uint64_t nanoseconds(const struct timespec *time)
 {
-    struct stat info;
-    if (fstat(fd, &info) != 0) {
+    return (uint64_t)time->tv_sec * UINT64_C(1000000000) + (uint64_t)time->tv_nsec;
+}
+
+static int look_at(int fd, const char *name, struct stat *info, struct oh_err *err)
+{
+    if (fstat(fd, info) != 0) {
         return oh_err_set(err, -errno, "cannot look at %s: %s", name, strerror(errno));
     }
-    if ((uint64_t)info.st_size > max_file_bytes) {
+    if ((uint64_t)info->st_size > max_file_bytes) {
         return oh_err_set(err, -EFBIG, "%s is %" PRIu64 " bytes long; no recording is so large",
-                          name, (uint64_t)info.st_size);
+                          name, (uint64_t)info->st_size);
     }
-    *size = (uint64_t)info.st_size;
     return 0;
 }
 
@@ -120,33 +124,40 @@ static int grow(struct oh_snapshot *snapshot, uint64_t size, struct oh_err *err)
     if (larger == MAP_FAILED) {
         return oh_err_no_memory(err);
     }
-    *snapshot = (struct oh_snapshot){.bytes = larger, .size = size};
+    snapshot->bytes = larger;
+    snapshot->size = size;
     return 0;
 }
 
 int oh_snapshot_take(int fd, const char *name, struct oh_snapshot *snapshot, struct oh_err *err)
 {
     struct oh_snapshot copy = {0};
-    uint64_t size = 0;
-    int result = file_size(fd, name, &size, err);
-    if (result < 0 || size == 0) {
+    struct stat info;
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    int result = look_at(fd, name, &info, err);
+    if (result < 0 || info.st_size == 0) {
         *snapshot = copy;
         return result;
     }
+    const size_t size = (size_t)info.st_size;
     void *const bytes = mmap(NULL, size, PROT_READ | PROT_WRITE,
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (bytes == MAP_FAILED) {
         return oh_err_no_memory(err);
     }
-    copy = (struct oh_snapshot){.bytes = bytes, .size = size};
+    copy = (struct oh_snapshot){.bytes = bytes,
+                                .size = size,
+                                .taken_ns = nanoseconds(&now),
+                                .mtime_ns = nanoseconds(&info.st_mtim)};
     result = copy_all(fd, bytes, size);
     if (result < 0) {
         (void)oh_err_set(err, result, "cannot read %s: %s", name, strerror(-result));
     } else {
-        result = file_size(fd, name, &size, err);
+        result = look_at(fd, name, &info, err);
     }
     if (result == 0) {
-        result = grow(&copy, size, err);
+        result = grow(&copy, (uint64_t)info.st_size, err);
     }
     if (result < 0) {
         oh_snapshot_fini(&copy);

@@ -13,12 +13,15 @@
 #define OH_READER_SNAPSHOT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
 struct oh_snapshot {
-    void *bytes; // NULL when the file is empty.
-    size_t size; // Of the file when the copy was complete.
+    void *bytes;       // NULL when the file is empty.
+    size_t size;       // Of the file when the copy was complete.
+    uint64_t taken_ns; // CLOCK_REALTIME when the copy began.
+    uint64_t mtime_ns; // Of the file then.
 };
 
 // name is for the messages only. The descriptor stays the caller's.
