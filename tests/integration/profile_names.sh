@@ -63,8 +63,8 @@ cmp -s first out/p.pb.gz && fail "the older profile is still there"
 
 fresh "children have their pid in the name"
 recorded sh -c "'$tiny' >/dev/null & '$tiny' >/dev/null & wait"
-expect_files out 'p\.[0-9]+\.pb\.gz p\.[0-9]+\.pb\.gz '
-for file in out/*; do
+expect_files out 'p\.[0-9]+\.pb\.gz p\.[0-9]+\.pb\.gz p\.pb\.gz '
+for file in out/p.[0-9]*; do
     expect_writer "$file" tiny
 done
 
