@@ -61,42 +61,6 @@ static int copy_data(int fd, uint8_t *bytes, uint64_t from, uint64_t end)
     return 0;
 }
 
-static int copy_sections(int fd, uint8_t *bytes, uint64_t size)
-{
-    // The header changes while we look: only the places of the sections are taken from this copy,
-    // and those never change.
-    struct oh_format_header header;
-    memcpy(&header, bytes, sizeof header);
-    for (size_t kind = 0; kind < sizeof copy_order / sizeof copy_order[0]; kind++) {
-        for (size_t i = 0; i < OH_FORMAT_SECTIONS; i++) {
-            const struct oh_format_section *const s = &header.sections[i];
-            if (s->id != copy_order[kind] || s->offset >= size) {
-                continue;
-            }
-            const uint64_t room = size - s->offset;
-            const uint64_t end = s->offset + (s->bytes < room ? s->bytes : room);
-            const int result = copy_data(fd, bytes, s->offset, end);
-            if (result < 0) {
-                return result;
-            }
-        }
-    }
-    return 0;
-}
-
-// Only the header is copied of a file that is not a recording: opening the view will say so.
-static int copy_all(int fd, uint8_t *bytes, uint64_t size)
-{
-    const uint64_t header_end = size < OH_FORMAT_HEADER_BYTES ? size : OH_FORMAT_HEADER_BYTES;
-    int result = copy_range(fd, bytes, 0, header_end);
-    if (result < 0 || header_end < OH_FORMAT_HEADER_BYTES ||
-        memcmp(bytes, OH_FORMAT_MAGIC, strlen(OH_FORMAT_MAGIC)) != 0) {
-        return result;
-    }
-    result = copy_sections(fd, bytes, size);
-    return result < 0 ? result : copy_range(fd, bytes, 0, header_end);
-}
-
 static uint64_t nanoseconds(const struct timespec *time)
 {
     return (uint64_t)time->tv_sec * UINT64_C(1000000000) + (uint64_t)time->tv_nsec;
@@ -114,19 +78,86 @@ static int look_at(int fd, const char *name, struct stat *info, struct oh_err *e
     return 0;
 }
 
-// A level that became ready during the copy made the file longer: it reads as empty.
-static int grow(struct oh_snapshot *snapshot, uint64_t size, struct oh_err *err)
+// The file may have become longer: what is behind the old end reads as empty until it is copied.
+static int follow(int fd, const char *name, struct oh_snapshot *copy, struct oh_err *err)
 {
-    if (size <= snapshot->size) {
-        return 0;
+    struct stat info;
+    const int result = look_at(fd, name, &info, err);
+    if (result < 0 || (uint64_t)info.st_size <= copy->size) {
+        return result;
     }
-    void *const larger = mremap(snapshot->bytes, snapshot->size, size, MREMAP_MAYMOVE);
+    void *const larger = mremap(copy->bytes, copy->size, (size_t)info.st_size, MREMAP_MAYMOVE);
     if (larger == MAP_FAILED) {
         return oh_err_no_memory(err);
     }
-    snapshot->bytes = larger;
-    snapshot->size = size;
+    copy->bytes = larger;
+    copy->size = (size_t)info.st_size;
     return 0;
+}
+
+static int copy_kind(int fd, const struct oh_format_header *header, uint32_t id,
+                     struct oh_snapshot *copy)
+{
+    for (size_t i = 0; i < OH_FORMAT_SECTIONS; i++) {
+        const struct oh_format_section *const s = &header->sections[i];
+        if (s->id != id || s->offset >= copy->size) {
+            continue;
+        }
+        const uint64_t room = copy->size - s->offset;
+        const uint64_t end = s->offset + (s->bytes < room ? s->bytes : room);
+        const int result = copy_data(fd, copy->bytes, s->offset, end);
+        if (result < 0) {
+            return result;
+        }
+    }
+    return 0;
+}
+
+static int cannot_read(int code, const char *name, struct oh_err *err)
+{
+    return oh_err_set(err, code, "cannot read %s: %s", name, strerror(-code));
+}
+
+static int copy_sections(int fd, const char *name, struct oh_snapshot *copy, struct oh_err *err)
+{
+    // The header changes while we look: only the places of the sections are taken from this copy,
+    // and those never change.
+    struct oh_format_header header;
+    memcpy(&header, copy->bytes, sizeof header);
+    for (size_t i = 0; i < sizeof copy_order / sizeof copy_order[0]; i++) {
+        // What was just copied may refer to a level that was opened meanwhile.
+        int result = follow(fd, name, copy, err);
+        if (result < 0) {
+            return result;
+        }
+        result = copy_kind(fd, &header, copy_order[i], copy);
+        if (result < 0) {
+            return cannot_read(result, name, err);
+        }
+    }
+    return 0;
+}
+
+// Only the header is copied of a file that is not a recording: opening the view will say so.
+static int copy_all(int fd, const char *name, struct oh_snapshot *copy, struct oh_err *err)
+{
+    const uint64_t header_end =
+        copy->size < OH_FORMAT_HEADER_BYTES ? copy->size : OH_FORMAT_HEADER_BYTES;
+    int result = copy_range(fd, copy->bytes, 0, header_end);
+    if (result < 0) {
+        return cannot_read(result, name, err);
+    }
+    if (header_end < OH_FORMAT_HEADER_BYTES ||
+        memcmp(copy->bytes, OH_FORMAT_MAGIC, strlen(OH_FORMAT_MAGIC)) != 0) {
+        return 0;
+    }
+    result = copy_sections(fd, name, copy, err);
+    if (result < 0) {
+        return result;
+    }
+    result = copy_range(fd, copy->bytes, 0, header_end);
+    // The header may know of a level that nothing copied refers to.
+    return result < 0 ? cannot_read(result, name, err) : follow(fd, name, copy, err);
 }
 
 int oh_snapshot_take(int fd, const char *name, struct oh_snapshot *snapshot, struct oh_err *err)
@@ -150,15 +181,7 @@ int oh_snapshot_take(int fd, const char *name, struct oh_snapshot *snapshot, str
                                 .size = size,
                                 .taken_ns = nanoseconds(&now),
                                 .mtime_ns = nanoseconds(&info.st_mtim)};
-    result = copy_all(fd, bytes, size);
-    if (result < 0) {
-        (void)oh_err_set(err, result, "cannot read %s: %s", name, strerror(-result));
-    } else {
-        result = look_at(fd, name, &info, err);
-    }
-    if (result == 0) {
-        result = grow(&copy, (uint64_t)info.st_size, err);
-    }
+    result = copy_all(fd, name, &copy, err);
     if (result < 0) {
         oh_snapshot_fini(&copy);
         return result;
