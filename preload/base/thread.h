@@ -22,6 +22,7 @@ struct oh_thread {
     uint64_t random; // State of the thread's generator; 0: not yet seeded.
     uint32_t busy;
     uint32_t started; // 1: countdown was drawn.
+    uint32_t nested;  // Calls that came while busy; for hooks/nesting.
 };
 
 _Static_assert(sizeof(struct oh_thread) <= 64, "the per-thread object stays on one cache line");

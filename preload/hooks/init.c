@@ -17,6 +17,7 @@
 #include "hooks/go_entry.h"
 #include "hooks/go_exit.h"
 #include "hooks/leave.h"
+#include "hooks/nesting.h"
 #include "recording/boot.h"
 #include "recording/real.h"
 #include "recording/recording.h"
@@ -64,6 +65,7 @@ static void start(enum oh_format_off_reason *reason, int *error)
     *reason = OH_OFF_disabled;
     if (config.disabled)
         return;
+    oh_nesting_settle();
     *error = oh_recording_create(&config, reason);
     if (*error < 0)
         return;

@@ -110,6 +110,7 @@ bool oh_track_begin(struct oh_track_call *call, uint64_t size)
 {
     struct oh_thread *thread = &oh_thread_self;
     if (thread->busy != 0) {
+        thread->nested++;
         if (is_on())
             oh_recording_count(OH_COUNTER_nested_calls);
         return false;
