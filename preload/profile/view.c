@@ -15,6 +15,7 @@
 enum {
     SECTION_ALIGN = 4096,
     WEIGHT_SHIFT_MAX = 32,
+    COUNTER_TRIES = 8,
     SLOT_BYTES = sizeof(uint64_t) + sizeof(struct oh_format_block),
 };
 
@@ -257,14 +258,25 @@ const char *oh_view_text(const struct oh_view *view, struct oh_format_text text,
     return (const char *)view->base + text.offset;
 }
 
-// Free counters are read before those of allocations, which are counted first: so a pair never
-// shows a free without its allocation. The clamp is for files that are damaged.
+// What was allocated is read between two looks at what was freed, until these agree: then the
+// difference was in use at that moment. Where threads free faster than that the later look stands,
+// so that nothing counts as in use which was allocated and freed meanwhile. The clamp is for that
+// case, for copies (snapshots copy what was allocated first) and for damaged files.
 static void read_counters(const struct oh_format_stack *from, struct oh_view_stack *stack)
 {
+    uint64_t free_objects, free_bytes;
     stack->free_objects = oh_load_acquire(&from->free_objects);
     stack->free_bytes = oh_load_acquire(&from->free_bytes);
-    stack->alloc_objects = oh_load_acquire(&from->alloc_objects);
-    stack->alloc_bytes = oh_load_acquire(&from->alloc_bytes);
+    for (int i = 0; i < COUNTER_TRIES; i++) {
+        free_objects = stack->free_objects;
+        free_bytes = stack->free_bytes;
+        stack->alloc_objects = oh_load_acquire(&from->alloc_objects);
+        stack->alloc_bytes = oh_load_acquire(&from->alloc_bytes);
+        stack->free_objects = oh_load_acquire(&from->free_objects);
+        stack->free_bytes = oh_load_acquire(&from->free_bytes);
+        if (stack->free_objects == free_objects && stack->free_bytes == free_bytes)
+            break;
+    }
     if (stack->free_objects > stack->alloc_objects)
         stack->free_objects = stack->alloc_objects;
     if (stack->free_bytes > stack->alloc_bytes)
