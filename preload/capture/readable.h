@@ -3,10 +3,18 @@
 // Reading words of the host's memory that may not be mapped. The unwinder follows pointers that
 // a smashed frame can have made up; no read of it may fault.
 //
-// Two kinds of memory, two ways to remember what was found readable:
-// - a thread's own stack: one contiguous range per thread, grown page by page from the stack
-//   pointer. Nobody unmaps the stack a thread runs on, so the range stays true while the stack
-//   pointer stays inside; it starts anew when the stack pointer turns up elsewhere.
+// Three kinds of memory, three ways to know what is readable:
+// - the stack that the kernel gave the first thread, or that the C library or the host gave a
+//   thread. Its top is a fixed point that cannot go away under the thread: the name of the program
+//   at the end of the kernel's, the thread's control block on any other. Nobody takes away what lies
+//   between the stack pointer and that point. A stack pointer is known to be on this stack when
+//   every page from it to the fixed point was readable once: the guard page of a stack, and the gap
+//   below the kernel's, keep all others apart. (Memory directly below a stack without a guard page
+//   counts as part of it.) From then on a walk makes no system call there, whatever its depth; the
+//   range ends at the fixed point, whatever lies behind it.
+// - any other stack: coroutines, makecontext, sigaltstack. It may be unmapped, and mapped with
+//   another size, between two captures; nothing is remembered. Each walk begins with the page of
+//   the stack pointer and tests every further one.
 // - memory that the Go runtime never unmaps (goroutine stacks, g structures): one table of page
 //   numbers for the process.
 // A page is tested by one system call that reads it for us (a signal mask operation with an
@@ -28,14 +36,16 @@
 #include "base/attr.h"
 #include "capture/registers_x86_64.h"
 
-// A thread's range of readable stack: whole pages, at least one after oh_readable_begin.
+// A walk's range of readable stack: whole pages, at least one after oh_readable_begin, the first of
+// them the stack pointer's. It may grow up to limit, which is end on the thread's own stack.
 struct oh_readable {
     uint64_t begin;
     uint64_t end;
+    uint64_t limit;
 };
 
 // Begins a walk of the calling thread's stack at stack pointer sp, which must be readable
-// (the thread runs on it), and returns the thread's range.
+// (the thread runs on it), and returns the walk's range, which is the calling thread's only one.
 struct oh_readable *oh_readable_begin(uint64_t sp);
 
 // The calling thread's range; only during a walk that oh_readable_begin began.

@@ -329,6 +329,20 @@ static void capture_repeatedly(void *argument)
     _exit(0);
 }
 
+static void *capture_repeatedly_in_thread(void *argument)
+{
+    capture_repeatedly(argument);
+    return NULL;
+}
+
+static void capture_on_a_thread(void *argument)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, capture_repeatedly_in_thread, argument) == 0)
+        (void)pthread_join(thread, NULL);
+    _exit(2);
+}
+
 static void test_capture_of_a_stack_seen_before_makes_no_system_call(void **state)
 {
     (void)state;
@@ -336,6 +350,7 @@ static void test_capture_of_a_stack_seen_before_makes_no_system_call(void **stat
     if (oh_child_run(capture_nothing, NULL) != 0)
         skip();
     assert_int_equal(oh_child_run(capture_repeatedly, NULL), 0);
+    assert_int_equal(oh_child_run(capture_on_a_thread, NULL), 0);
 }
 
 static void test_capture_keeps_errno(void **state)
