@@ -59,6 +59,20 @@ expect_text out.txt "^ *[0-9]+ +bigload +exact .*full"
 expect_text out.txt "^ *$dead +leak .*$OFFHEAP_DIR/leak\.$dead\..*\.offheap"
 expect_no_text out.txt "^ *$$ " "a process without the library"
 
+note "a program that another was executed in place of"
+start replaced env LD_PRELOAD="$OFFHEAP_LIB" OFFHEAP_EXACT=1 sh -c "exec $block"
+older=$(find "$OFFHEAP_DIR" -name "*.$pid.*.offheap" ! -name 'leak.*')
+for end in recording killed; do
+    expect_status 0 "$OFFHEAP_BIN" list
+    expect_text out.txt "^ *$pid .*$older \(replaced by exec\)\$"
+    expect_text out.txt "^ *$pid +leak .*$end"
+    expect_status 0 "$OFFHEAP_BIN" report "$older"
+    expect_text out.txt "^C memory of .*, pid $pid \(gone, replaced by exec\)\$"
+    expect_status 0 "$OFFHEAP_BIN" report "$pid"
+    expect_text out.txt "^C memory of leak, pid $pid .*$end"
+    [ "$end" = killed ] || { kill -KILL "$pid"; wait "$pid" 2>/dev/null; }
+done
+
 # The same words where one asks for one of them.
 for pid in "$disabled" "$no_room" "$static"; do
     expect_status 1 "$OFFHEAP_BIN" export -o none.pb.gz "$pid"

@@ -247,9 +247,9 @@ static void test_open_live_pid_reads_its_mapping(void **state)
     char final[OH_SCRATCH_BYTES + 64];
     (void)snprintf(final, sizeof final, "%s/me.1.offheap", scratch);
     void *const map = map_recording(path);
-    // As the library does it: the kernel goes on showing the first name.
-    assert_int_equal(link(path, final), 0);
-    assert_int_equal(unlink(path), 0);
+    // Not complete under its first name.
+    assert_int_equal(oh_reader_open_pid(&reader, getpid(), &err), -ENOENT);
+    assert_int_equal(rename(path, final), 0);
     assert_int_equal(oh_reader_open_pid(&reader, getpid(), &err), 0);
     assert_int_equal(reader.pid, getpid());
     assert_int_equal(count_stacks(&reader), 3);
@@ -306,17 +306,19 @@ static void test_describe_state_by_life_and_reason(void **state)
     (void)state;
     char text[128];
     struct oh_format_header header = {.state = OH_STATE_RECORDING};
-    assert_int_equal(oh_reader_describe_state(&header, true, text, sizeof text), 0);
+    assert_int_equal(oh_reader_describe_state(&header, OH_OWNER_ALIVE, text, sizeof text), 0);
     assert_string_equal(text, "recording");
-    assert_int_equal(oh_reader_describe_state(&header, false, text, sizeof text), 0);
+    assert_int_equal(oh_reader_describe_state(&header, OH_OWNER_GONE, text, sizeof text), 0);
     assert_string_equal(text, "killed");
+    assert_int_equal(oh_reader_describe_state(&header, OH_OWNER_REPLACED, text, sizeof text), 0);
+    assert_string_equal(text, "replaced by exec");
     header = (struct oh_format_header){
         .state = OH_STATE_OFF, .off_reason = OH_OFF_no_space, .off_errno = ENOSPC};
-    assert_int_equal(oh_reader_describe_state(&header, true, text, sizeof text), 0);
+    assert_int_equal(oh_reader_describe_state(&header, OH_OWNER_ALIVE, text, sizeof text), 0);
     assert_non_null(strstr(text, "off: "));
     assert_non_null(strstr(text, "No space left on device"));
     header.off_reason = 9999;
-    assert_int_equal(oh_reader_describe_state(&header, true, text, sizeof text), 0);
+    assert_int_equal(oh_reader_describe_state(&header, OH_OWNER_ALIVE, text, sizeof text), 0);
     assert_non_null(strstr(text, "newer version"));
 }
 

@@ -61,9 +61,10 @@ static void format_size(int fd, const char *path, char out[OH_HUMAN_BYTES])
 }
 
 // Drops move a recording from "recording" to "full": what is missing is told in its report.
-static void describe(const struct oh_format_header *header, bool is_alive, char *out, size_t size)
+static void describe(const struct oh_format_header *header, enum oh_owner owner, char *out,
+                     size_t size)
 {
-    (void)oh_reader_describe_state(header, is_alive, out, size);
+    (void)oh_reader_describe_state(header, owner, out, size);
     const size_t len = strlen(out);
     const uint64_t full = header->counters[OH_COUNTER_dropped_live_full] +
                           header->counters[OH_COUNTER_dropped_stacks_full];
@@ -126,7 +127,7 @@ static void list_recorded(struct oh_list_state *state, const struct oh_proc *pro
         print_process(state, proc, NULL, "-", text);
         return;
     }
-    describe(&header, true, text, sizeof text);
+    describe(&header, OH_OWNER_ALIVE, text, sizeof text);
     print_process(state, proc, &header, size, text);
     remember_path(state, found->path);
 }
@@ -208,7 +209,7 @@ static int list_file(void *arg, const char *path)
     }
     const int result = oh_reader_peek(path, &header);
     if (result == 0) {
-        describe(&header, oh_reader_is_alive(&header), text, sizeof text);
+        describe(&header, oh_owner_find(path, &header), text, sizeof text);
         print_file(state, path, mode_name(header.mode), text);
     } else if (result == -EINVAL) {
         print_file(state, path, "?", "not a recording of this version, or never begun");

@@ -50,7 +50,7 @@ static char *recording_title(const struct oh_reader *reader)
     const struct oh_format_header *const header = reader->view.header;
     const bool is_alive = reader->pid != 0;
     char state[256] = "";
-    (void)oh_reader_describe_state(header, is_alive, state, sizeof state);
+    (void)oh_reader_describe_state(header, reader->owner, state, sizeof state);
     return oh_str_printf("C memory of %s, pid %d (%s%s)", oh_words_exe(&reader->view),
                          is_alive ? (int)reader->pid : (int)header->pid,
                          is_alive ? "running, " : "gone, ", state);

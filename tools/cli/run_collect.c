@@ -51,7 +51,7 @@ static int match_token(void *arg, const char *path)
         .path = strdup(path),
         .pid = (pid_t)header.pid,
         .start_ns = header.start_realtime_ns,
-        .is_alive = oh_reader_is_alive(&header),
+        .is_alive = oh_owner_is_alive(&header),
     };
     search->count += larger[search->count].path != NULL ? 1 : 0;
     return 0;

@@ -21,13 +21,24 @@ static const char *const counter_texts[] = {
 #undef OH_COUNTER
 };
 
-int oh_reader_describe_state(const struct oh_format_header *header, bool is_alive, char *out,
+static const char *ongoing_text(enum oh_owner owner, const char *alive)
+{
+    switch (owner) {
+    case OH_OWNER_ALIVE: return alive;
+    case OH_OWNER_REPLACED: return "replaced by exec";
+    default: return "killed";
+    }
+}
+
+int oh_reader_describe_state(const struct oh_format_header *header, enum oh_owner owner, char *out,
                              size_t size)
 {
     int len = 0;
     switch (header->state) {
-    case OH_STATE_STARTING: len = snprintf(out, size, is_alive ? "starting" : "killed"); break;
-    case OH_STATE_RECORDING: len = snprintf(out, size, is_alive ? "recording" : "killed"); break;
+    case OH_STATE_STARTING: len = snprintf(out, size, "%s", ongoing_text(owner, "starting")); break;
+    case OH_STATE_RECORDING:
+        len = snprintf(out, size, "%s", ongoing_text(owner, "recording"));
+        break;
     case OH_STATE_ENDED: len = snprintf(out, size, "ended"); break;
     case OH_STATE_OFF:
         len = snprintf(out, size, "off: %s%s%s%s",
@@ -54,7 +65,7 @@ int oh_reader_collect_warnings(const struct oh_reader *reader, struct oh_list *w
     int result = 0;
     if (header->state == OH_STATE_OFF) {
         char state[256];
-        (void)oh_reader_describe_state(header, false, state, sizeof state);
+        (void)oh_reader_describe_state(header, OH_OWNER_GONE, state, sizeof state);
         result =
             oh_list_add(warnings, "the recording ends early, recording was switched %s", state);
     }

@@ -20,19 +20,14 @@
 // The walk's own "found": no errno is positive.
 enum { OH_LOCATE_FOUND = 1 };
 
-// A recording is made under this name and linked to its own when it is valid; the kernel goes on
-// showing the first one.
-#define OH_LOCATE_NEW ".new"
-
 static int match_map(void *arg, const struct oh_proc_map *map)
 {
     struct oh_mapped_recording *const found = arg;
-    const bool is_new = oh_str_ends_with(map->path, OH_LOCATE_SUFFIX OH_LOCATE_NEW);
-    if (!is_new && !oh_str_ends_with(map->path, OH_LOCATE_SUFFIX)) {
+    // Under another name (.new) it is not complete yet.
+    if (!oh_str_ends_with(map->path, OH_LOCATE_SUFFIX)) {
         return 0;
     }
-    const size_t cut = is_new ? strlen(OH_LOCATE_NEW) : 0;
-    char *const path = strndup(map->path, strlen(map->path) - cut);
+    char *const path = strdup(map->path);
     if (path == NULL) {
         return -ENOMEM;
     }
@@ -120,6 +115,11 @@ bool oh_locate_parse_name(const char *name, struct oh_recording_name *parsed)
     *parsed = (struct oh_recording_name){
         .exe_len = (int)(pid_dot - 1 - name), .pid = (pid_t)pid, .start = start};
     return true;
+}
+
+bool oh_locate_is_named(const struct oh_recording_name *name, const struct oh_format_header *header)
+{
+    return (uint32_t)name->pid == header->pid && name->start == header->start_realtime_ns / 1000000;
 }
 
 static int is_recording_name(const struct dirent *entry)

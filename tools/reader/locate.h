@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "offheap/format.h"
 
 #define OH_LOCATE_SUFFIX ".offheap"
 
@@ -38,6 +39,9 @@ struct oh_recording_name {
     uint64_t start;
 };
 bool oh_locate_parse_name(const char *name, struct oh_recording_name *parsed);
+// Whether this is the name that the recording with this header was given.
+bool oh_locate_is_named(const struct oh_recording_name *name,
+                        const struct oh_format_header *header);
 
 // Every *.offheap file of a directory, sorted by name. A directory that cannot be read is its
 // negative errno. Not 0 from fn ends the walk and is returned.

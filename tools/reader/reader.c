@@ -29,18 +29,6 @@ enum oh_reader_target oh_reader_target(const char *what, pid_t *pid)
     return OH_TARGET_PID;
 }
 
-bool oh_reader_is_alive(const struct oh_format_header *header)
-{
-    struct oh_proc proc;
-    if (oh_proc_get((pid_t)header->pid, &proc) < 0) {
-        return false;
-    }
-    const bool is_same = proc.start_ticks == header->start_ticks && proc.state != 'Z' &&
-                         proc.state != 'X' && header->state != OH_STATE_ENDED;
-    oh_proc_fini(&proc);
-    return is_same;
-}
-
 // Takes over the descriptor.
 static int open_fd(struct oh_reader *reader, int fd, const char *path, struct oh_err *err)
 {
@@ -94,8 +82,9 @@ int oh_reader_open_file(struct oh_reader *reader, const char *path, struct oh_er
         return result;
     }
     result = open_fd(reader, fd, path, err);
-    if (result == 0 && oh_reader_is_alive(reader->view.header)) {
-        reader->pid = (pid_t)reader->view.header->pid;
+    if (result == 0) {
+        reader->owner = oh_owner_find(path, reader->view.header);
+        reader->pid = reader->owner == OH_OWNER_ALIVE ? (pid_t)reader->view.header->pid : 0;
     }
     return result;
 }
@@ -202,6 +191,7 @@ static int open_live(struct oh_reader *reader, const struct oh_proc *proc, struc
         return result;
     }
     reader->pid = proc->pid;
+    reader->owner = OH_OWNER_ALIVE;
     return 0;
 }
 

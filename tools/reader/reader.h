@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "profile/view.h"
+#include "reader/owner.h"
 #include "reader/snapshot.h"
 
 struct oh_reader {
@@ -21,6 +22,7 @@ struct oh_reader {
     struct oh_snapshot snapshot;
     char *path; // Where the recording lies, as its process or the user names it.
     pid_t pid;  // The live process that writes it; 0 when it is gone or cannot be told.
+    enum oh_owner owner;
 };
 
 // What a word on the command line means.
@@ -49,11 +51,9 @@ int oh_reader_peek(const char *path, struct oh_format_header *header);
 // or up to half a minute before it.
 uint64_t oh_reader_time_ns(const struct oh_reader *reader);
 
-// Whether the process that a header names is alive and still the same one.
-bool oh_reader_is_alive(const struct oh_format_header *header);
-
-// "recording", "off: the disk is full (No space left on device)", "ended", "killed", ...
-int oh_reader_describe_state(const struct oh_format_header *header, bool is_alive, char *out,
+// "recording", "off: the disk is full (No space left on device)", "ended", "killed", "replaced by
+// exec", ...
+int oh_reader_describe_state(const struct oh_format_header *header, enum oh_owner owner, char *out,
                              size_t size);
 
 // One sentence for each thing that makes the numbers less than complete: state, counters that

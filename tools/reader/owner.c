@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who writes a recording.
+
+#include "reader/owner.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/path.h"
+#include "base/proc.h"
+#include "reader/locate.h"
+#include "reader/reader.h"
+
+bool oh_owner_is_alive(const struct oh_format_header *header)
+{
+    struct oh_proc proc;
+    if (oh_proc_get((pid_t)header->pid, &proc) < 0) {
+        return false;
+    }
+    const bool is_same = proc.start_ticks == header->start_ticks && proc.state != 'Z' &&
+                         proc.state != 'X' && header->state != OH_STATE_ENDED;
+    oh_proc_fini(&proc);
+    return is_same;
+}
+
+// Names are unlike, also of one process; of a copy under a name of its own the header tells.
+static bool is_recording_of(const char *mapped, const char *path,
+                            const struct oh_format_header *header)
+{
+    struct oh_recording_name name;
+    if (oh_locate_parse_name(oh_path_base(path), &name)) {
+        return strcmp(oh_path_base(mapped), oh_path_base(path)) == 0;
+    }
+    return !oh_locate_parse_name(oh_path_base(mapped), &name) || oh_locate_is_named(&name, header);
+}
+
+static enum oh_owner find_live(const char *path, const struct oh_format_header *header)
+{
+    struct oh_mapped_recording found;
+    const int result = oh_locate_mapped((pid_t)header->pid, &found);
+    if (result == -ENOENT) {
+        return OH_OWNER_REPLACED;
+    }
+    if (result < 0) {
+        return result == -ESRCH ? OH_OWNER_GONE : OH_OWNER_ALIVE;
+    }
+    const bool is_own = is_recording_of(found.path, path, header);
+    oh_mapped_recording_fini(&found);
+    return is_own ? OH_OWNER_ALIVE : OH_OWNER_REPLACED;
+}
+
+static int match_newer(void *arg, const char *path)
+{
+    const struct oh_format_header *const header = arg;
+    struct oh_recording_name name;
+    struct oh_format_header other;
+    if (!oh_locate_parse_name(oh_path_base(path), &name) || name.pid != (pid_t)header->pid ||
+        oh_reader_peek(path, &other) < 0) {
+        return 0;
+    }
+    return other.pid == header->pid && other.start_ticks == header->start_ticks &&
+           other.start_realtime_ns > header->start_realtime_ns;
+}
+
+static bool has_newer(const char *path, struct oh_format_header *header)
+{
+    char *const dir = oh_path_dir(path);
+    const bool found = dir != NULL && oh_locate_each_file(dir, match_newer, header) > 0;
+    free(dir);
+    return found;
+}
+
+enum oh_owner oh_owner_find(const char *path, const struct oh_format_header *header)
+{
+    struct oh_format_header own = *header;
+    if (own.state == OH_STATE_ENDED) {
+        return OH_OWNER_GONE;
+    }
+    if (oh_owner_is_alive(&own)) {
+        return find_live(path, &own);
+    }
+    return has_newer(path, &own) ? OH_OWNER_REPLACED : OH_OWNER_GONE;
+}
