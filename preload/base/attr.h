@@ -11,6 +11,12 @@
 #define OH_NOINLINE __attribute__((noinline))
 #define OH_THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
 
+// On the functions by which the host's code enters more than a few instructions of ours: hand-written
+// assembly, generated code and coroutines may call with a stack pointer that is off by 8. libc's
+// malloc does not mind as a rule; our aligned stores would end the host. Not on a fast path: it has
+// no such store, and leaves the stack as it is for the real function.
+#define OH_REALIGN __attribute__((force_align_arg_pointer))
+
 // On functions that read stacks and other modules' data as plain bytes, the gaps between objects
 // too: AddressSanitizer does not judge what they read themselves.
 #define OH_READS_FOREIGN __attribute__((no_sanitize("address")))

@@ -9,7 +9,7 @@
 
 OH_EXPORT int dlclose(void *handle);
 
-int dlclose(void *handle)
+OH_REALIGN int dlclose(void *handle)
 {
     bool known = oh_track_state() == OH_TRACK_ON && !oh_track_is_child();
     if (oh_real.dlclose == NULL)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The allocator's symbols. Each hook is one test and a tail call of the real function; everything
-// else is in a cold function of its own. Semantics are the real function's, to the letter: value,
+// else is in a cold function of its own, which takes a stack of any alignment. Semantics are the real function's, to the letter: value,
 // errno, alignment, zero sizes, overflow.
 //
 // Code in this folder may not end the host, block, print, allocate, or change errno; the lint tests
@@ -44,7 +44,7 @@ static bool begin(struct oh_track_call *call, size_t size)
     return oh_track_begin(call, size);
 }
 
-static OH_COLD OH_NOINLINE void *malloc_slow(size_t size)
+static OH_COLD OH_NOINLINE OH_REALIGN void *malloc_slow(size_t size)
 {
     struct oh_track_call call;
     if (!begin(&call, size))
@@ -61,7 +61,7 @@ OH_EXPORT void *malloc(size_t size)
     return malloc_slow(size);
 }
 
-static OH_COLD OH_NOINLINE void *calloc_slow(size_t count, size_t size)
+static OH_COLD OH_NOINLINE OH_REALIGN void *calloc_slow(size_t count, size_t size)
 {
     struct oh_track_call call;
     size_t bytes;
@@ -80,7 +80,7 @@ OH_EXPORT void *calloc(size_t count, size_t size)
     return calloc_slow(count, size);
 }
 
-static OH_COLD OH_NOINLINE void free_slow(void *block)
+static OH_COLD OH_NOINLINE OH_REALIGN void free_slow(void *block)
 {
     if (oh_boot_owns(block))
         return;
@@ -120,7 +120,7 @@ static void *realloc_watched(void *block, size_t size, bool *freed)
     return moved;
 }
 
-static OH_COLD OH_NOINLINE void *realloc_slow(void *block, size_t size)
+static OH_COLD OH_NOINLINE OH_REALIGN void *realloc_slow(void *block, size_t size)
 {
     struct oh_track_call call;
     struct oh_track_block taken;
@@ -156,7 +156,7 @@ OH_EXPORT void *reallocarray(void *block, size_t count, size_t size)
     return realloc(block, bytes);
 }
 
-static OH_COLD OH_NOINLINE int posix_memalign_slow(void **out, size_t align, size_t size)
+static OH_COLD OH_NOINLINE OH_REALIGN int posix_memalign_slow(void **out, size_t align, size_t size)
 {
     struct oh_track_call call;
     if (!begin(&call, size))
@@ -173,8 +173,8 @@ OH_EXPORT int posix_memalign(void **out, size_t align, size_t size)
     return posix_memalign_slow(out, align, size);
 }
 
-static OH_COLD OH_NOINLINE void *aligned_slow(void *(*real)(size_t, size_t), size_t align,
-                                              size_t size)
+static OH_COLD OH_NOINLINE OH_REALIGN void *aligned_slow(void *(*real)(size_t, size_t),
+                                                         size_t align, size_t size)
 {
     struct oh_track_call call;
     if (!begin(&call, size))
@@ -185,7 +185,7 @@ static OH_COLD OH_NOINLINE void *aligned_slow(void *(*real)(size_t, size_t), siz
 }
 
 // The pointers below are read again here: bringing the library up replaces them.
-static OH_COLD OH_NOINLINE void *aligned_alloc_slow(size_t align, size_t size)
+static OH_COLD OH_NOINLINE OH_REALIGN void *aligned_alloc_slow(size_t align, size_t size)
 {
     oh_init_run();
     return aligned_slow(oh_real.aligned_alloc, align, size);
@@ -198,7 +198,7 @@ OH_EXPORT void *aligned_alloc(size_t align, size_t size)
     return aligned_alloc_slow(align, size);
 }
 
-static OH_COLD OH_NOINLINE void *memalign_slow(size_t align, size_t size)
+static OH_COLD OH_NOINLINE OH_REALIGN void *memalign_slow(size_t align, size_t size)
 {
     oh_init_run();
     return aligned_slow(oh_real.memalign, align, size);
@@ -211,7 +211,7 @@ OH_EXPORT void *memalign(size_t align, size_t size)
     return memalign_slow(align, size);
 }
 
-static OH_COLD OH_NOINLINE void *valloc_slow(size_t size)
+static OH_COLD OH_NOINLINE OH_REALIGN void *valloc_slow(size_t size)
 {
     struct oh_track_call call;
     if (!begin(&call, size))
@@ -228,7 +228,7 @@ OH_EXPORT void *valloc(size_t size)
     return valloc_slow(size);
 }
 
-static OH_COLD OH_NOINLINE void *pvalloc_slow(size_t size)
+static OH_COLD OH_NOINLINE OH_REALIGN void *pvalloc_slow(size_t size)
 {
     struct oh_track_call call;
     if (!begin(&call, size))
@@ -251,7 +251,7 @@ OH_EXPORT void cfree(void *block)
     free(block);
 }
 
-OH_EXPORT void free_sized(void *block, size_t size)
+OH_EXPORT OH_REALIGN void free_sized(void *block, size_t size)
 {
     if (oh_real.free_sized == NULL || oh_boot_owns(block)) {
         free(block);
@@ -261,7 +261,7 @@ OH_EXPORT void free_sized(void *block, size_t size)
     oh_real.free_sized(block, size);
 }
 
-OH_EXPORT void free_aligned_sized(void *block, size_t align, size_t size)
+OH_EXPORT OH_REALIGN void free_aligned_sized(void *block, size_t align, size_t size)
 {
     if (oh_real.free_aligned_sized == NULL || oh_boot_owns(block)) {
         free(block);

@@ -403,6 +403,61 @@ static void case_small_stack(void)
     oh_require(pthread_join(thread, NULL) == 0);
 }
 
+static struct {
+    void *blocks[8];
+    void *handle;
+    void (*free_sized)(void *, size_t); // Where there is one.
+    int status;
+} from_misaligned;
+
+// Runs with the stack off by 8: nothing here may need it aligned.
+static void allocate_and_free_everything(void)
+{
+    void **blocks = from_misaligned.blocks;
+    blocks[0] = malloc(100);
+    blocks[1] = calloc(3, 100);
+    blocks[2] = realloc(malloc(10), 5000);
+    from_misaligned.status = posix_memalign(&blocks[3], 64, 100);
+    blocks[4] = memalign(64, 100);
+    blocks[5] = aligned_alloc(64, 128);
+    blocks[6] = valloc(100);
+    blocks[7] = pvalloc(100);
+    for (int i = 0; i < 8; i++)
+        free(blocks[i]);
+    if (from_misaligned.free_sized != NULL)
+        from_misaligned.free_sized(malloc(100), 100);
+    from_misaligned.status += dlclose(from_misaligned.handle);
+}
+
+// What hand-written assembly and generated code sometimes do.
+static void call_misaligned(void (*function)(void))
+{
+    __asm__ volatile("mov %%rsp, %%rbx\n\t"
+                     "lea -256(%%rsp), %%rsp\n\t"
+                     "and $-16, %%rsp\n\t"
+                     "sub $8, %%rsp\n\t"
+                     "call *%0\n\t"
+                     "mov %%rbx, %%rsp"
+                     :
+                     : "r"(function)
+                     : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "cc",
+                       "memory");
+}
+
+static void case_misaligned_stack(void)
+{
+    from_misaligned.free_sized = (void (*)(void *, size_t))dlsym(RTLD_DEFAULT, "free_sized");
+    for (int i = 0; i < 200; i++) {
+        from_misaligned.handle = dlopen(OH_TEST_PROBE_A, RTLD_NOW);
+        oh_require(from_misaligned.handle != NULL);
+        from_misaligned.status = -1;
+        call_misaligned(allocate_and_free_everything);
+        oh_require_equal(from_misaligned.status, 0);
+        for (int n = 0; n < 8; n++)
+            oh_require(from_misaligned.blocks[n] != NULL);
+    }
+}
+
 static void case_fork(void)
 {
     char *block = keep(malloc(500));
@@ -516,6 +571,7 @@ int main(int argc, char **argv)
         {"threads", case_threads},
         {"fork", case_fork},
         {"small_stack", case_small_stack},
+        {"misaligned_stack", case_misaligned_stack},
         {"spawn", case_spawn},
         {"dlclose", case_dlclose},
         {"mixture", case_mixture},

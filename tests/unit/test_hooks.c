@@ -124,6 +124,12 @@ static void test_the_smallest_stack_is_enough_in_every_mood(void **state)
     run_case("small_stack", 0);
 }
 
+static void test_a_misaligned_stack_is_as_good_in_every_mood(void **state)
+{
+    (void)state;
+    run_case("misaligned_stack", 0);
+}
+
 static void test_a_forked_child_changes_nothing_in_every_mood(void **state)
 {
     (void)state;
@@ -160,6 +166,7 @@ int main(void)
         cmocka_unit_test(test_cfree_and_sized_frees_free_in_every_mood),
         cmocka_unit_test(test_blocks_outlive_their_threads_in_every_mood),
         cmocka_unit_test(test_the_smallest_stack_is_enough_in_every_mood),
+        cmocka_unit_test(test_a_misaligned_stack_is_as_good_in_every_mood),
         cmocka_unit_test(test_a_forked_child_changes_nothing_in_every_mood),
         cmocka_unit_test(test_spawned_programs_have_recordings_of_their_own),
         cmocka_unit_test(test_dlclose_is_libcs_in_every_mood),
