@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/atomic.h"
 #include "base/attr.h"
 #include "base/thread.h"
 #include "hooks/init.h"
@@ -26,13 +27,16 @@ OH_EXPORT void cfree(void *block);
 OH_EXPORT void free_sized(void *block, size_t size);
 OH_EXPORT void free_aligned_sized(void *block, size_t align, size_t size);
 
-// True when the allocation passes unrecorded; then the distance to the next sample is shorter.
+// True when the allocation passes unrecorded; then the distance to the next sample is shorter. The
+// countdown is read once: a signal handler that allocates in between loses its own bytes, but what
+// is stored never wraps.
 static inline bool passes(size_t size)
 {
-    struct oh_thread *thread = &oh_thread_self;
-    if (oh_unlikely(size >= thread->countdown))
+    uint64_t *countdown = &oh_thread_self.countdown;
+    uint64_t left = oh_load_relaxed(countdown);
+    if (oh_unlikely(size >= left))
         return false;
-    thread->countdown -= size;
+    oh_store_relaxed(countdown, left - size);
     return true;
 }
 
