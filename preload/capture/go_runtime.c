@@ -210,6 +210,15 @@ static void find_asmcgocall_layout(struct oh_go_runtime *runtime)
     }
 }
 
+static bool has_call_frame_information(const struct image *image)
+{
+    for (unsigned i = 0; i < image->phdr_count; i++) {
+        if (image->phdrs[i].p_type == PT_GNU_EH_FRAME)
+            return true;
+    }
+    return false;
+}
+
 int oh_go_runtime_find(uint64_t bias, const Elf64_Phdr *phdrs, unsigned phdr_count,
                        struct oh_go_runtime *out)
 {
@@ -226,6 +235,7 @@ int oh_go_runtime_find(uint64_t bias, const Elf64_Phdr *phdrs, unsigned phdr_cou
         return -EINVAL;
     find_special(&runtime);
     find_asmcgocall_layout(&runtime);
+    runtime.internally_linked = !has_call_frame_information(&image);
     *out = runtime;
     return 0;
 }

@@ -72,7 +72,10 @@ struct oh_go_runtime {
     uint16_t asmcgocall_g;     // where it keeps the depth of the goroutine's stack, and the g.
     uint8_t asmcgocall_known;  // The two offsets were recognised in its code.
     uint8_t asmcgocall_frame;  // asmcgocall has a frame pointer record of its own (Go 1.21).
-    uint8_t reserved[2];
+    // Linked by Go's own linker, which drops call frame information and puts the C code of the
+    // standard library among the Go code: the default for programs without C code of their own.
+    uint8_t internally_linked;
+    uint8_t reserved;
     // Around all functions of the list at which a stack ends or changes, but for crosscall2, which
     // lies far from them: an address outside need not be compared with each.
     uint64_t special_begin;

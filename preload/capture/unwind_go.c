@@ -3,12 +3,20 @@
 
 #include <stddef.h>
 
+#include "recording/recording.h"
+
 enum {
     WORD_BYTES = 8,
     PAGE_BYTES = 4096,
     // Words of a g: its stack's bounds come first in every version.
     G_STACK_LOW = 0,
-    G_STACK_HIGH = 8
+    G_STACK_HIGH = 8,
+    G_SCHED_SP = 56,
+    G_SCHED_BP_1_20 = 104, // In Go 1.20 and before.
+    // How far asmcgocall's own pushes move the stack pointer away from g.sched.sp.
+    SCHED_SLACK_BYTES = 32,
+    // How far above a C frame asmcgocall's is looked for.
+    REJOIN_BYTES = 4096
 };
 
 // No goroutine's stack is larger (runtime.maxstacksize is 1 GB, then doubled once).
@@ -185,14 +193,79 @@ static enum oh_go_walk follow(struct walk *walk, struct oh_frames *frames,
     }
 }
 
+// Whether asmcgocall's frame lies at sp: its two words must be those of a goroutine that is parked
+// at this very depth in a call of C, so a stale copy of the return address does not pass. Without a
+// goroutine they must lead to a caller in Go.
+static bool is_call_of_c(const struct oh_go_runtime *runtime, struct oh_readable *stack,
+                         uint64_t sp, uint64_t *bp)
+{
+    struct walk walk = {.stack = stack, .page = UINT64_MAX};
+    uint64_t g, depth, parked, caller;
+    if (!oh_readable_word(stack, sp + runtime->asmcgocall_g, &g) ||
+        !oh_readable_word(stack, sp + runtime->asmcgocall_depth, &depth))
+        return false;
+    if (g == 0)
+        return runtime->asmcgocall_frame && depth - sp < REJOIN_BYTES &&
+               oh_readable_word(stack, depth + WORD_BYTES, &caller) && is_text(runtime, caller);
+    if (!set_bounds(&walk, g, depth) || !oh_readable_go_word(g + G_SCHED_SP, &parked) ||
+        parked + SCHED_SLACK_BYTES - walk.begin > 2 * SCHED_SLACK_BYTES)
+        return false;
+    *bp = walk.begin;
+    return runtime->asmcgocall_frame || (oh_readable_go_word(g + G_SCHED_BP_1_20, bp) &&
+                                         *bp - walk.begin < walk.end - walk.begin);
+}
+
+// From C code that lies among Go's and has no call frame information, to asmcgocall's frame above,
+// when that can be found for certain. C frames between the two are left out (and that is counted).
+static bool rejoin(const struct oh_go_runtime *runtime, struct oh_registers *regs,
+                   struct oh_readable *stack)
+{
+    uint64_t begin = regs->r[OH_REG_SP];
+    for (uint64_t at = begin; at - begin < REJOIN_BYTES; at += WORD_BYTES) {
+        uint64_t pc, bp = regs->r[OH_REG_BP];
+        if (!oh_readable_word(stack, at, &pc))
+            return false;
+        if (!oh_go_runtime_in(runtime, OH_GO_ASMCGOCALL, pc) ||
+            !is_call_of_c(runtime, stack, at + WORD_BYTES, &bp))
+            continue;
+        regs->pc = pc;
+        regs->r[OH_REG_SP] = at + WORD_BYTES;
+        regs->r[OH_REG_BP] = bp;
+        oh_recording_count(OH_COUNTER_gapped_stacks);
+        return true;
+    }
+    return false;
+}
+
+// Of the functions that call C, all but asmcgocall stay on the stack that they are called on; what
+// is none of them, and was returned to by C, is C.
+static bool is_c_among_go(const struct oh_go_runtime *runtime, const struct oh_registers *regs)
+{
+    static const enum oh_go_function callers[] = {
+        OH_GO_ASMCGOCALL, OH_GO_CGO_MMAP, OH_GO_CGO_MUNMAP, OH_GO_RT0_GO,
+        OH_GO_MSTART,     OH_GO_SIGTRAMP, OH_GO_CROSSCALL2};
+    if (!runtime->internally_linked || !runtime->asmcgocall_known || !regs->after_call)
+        return false;
+    for (unsigned i = 0; i < sizeof(callers) / sizeof(callers[0]); i++) {
+        if (oh_go_runtime_in(runtime, callers[i], regs->pc))
+            return false;
+    }
+    return true;
+}
+
 enum oh_go_walk oh_unwind_go(struct oh_frames *frames, const struct oh_go_runtime *runtime,
                              struct oh_registers *regs, struct oh_readable *stack)
 {
-    struct walk walk = {.stack = stack, .bp = regs->r[OH_REG_BP], .page = UINT64_MAX};
     // As everywhere: one more than the address of an interrupted instruction.
     uint64_t pc = regs->pc + (regs->after_call ? 0 : 1);
     if (!oh_frames_add(frames, pc))
         return OH_GO_WALK_FULL;
+    if (is_c_among_go(runtime, regs) && rejoin(runtime, regs, stack)) {
+        pc = regs->pc;
+        if (!oh_frames_add(frames, pc))
+            return OH_GO_WALK_FULL;
+    }
+    struct walk walk = {.stack = stack, .bp = regs->r[OH_REG_BP], .page = UINT64_MAX};
     if (place_of(runtime, pc) == PLACE_END)
         return OH_GO_WALK_END;
     if (oh_go_runtime_in(runtime, OH_GO_ASMCGOCALL, pc)) {
