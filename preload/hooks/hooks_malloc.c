@@ -101,9 +101,12 @@ OH_EXPORT void free(void *block)
     free_slow(block);
 }
 
-// A block of the boot arena moves to the real allocator when it is resized.
+// A block of the boot arena moves to the real allocator when it is resized. (To nothing: as in
+// realloc_watched.)
 static void *realloc_boot(void *block, size_t size)
 {
+    if (size == 0)
+        return NULL;
     void *moved = malloc(size);
     size_t old = oh_boot_size(block);
     if (moved != NULL)

@@ -36,9 +36,12 @@ static void *boot_calloc(size_t count, size_t size)
     return oh_boot_alloc(MALLOC_ALIGN, bytes);
 }
 
-// Every block that can come here is the arena's: no other allocator has given one out.
+// Every block that can come here is the arena's: no other allocator has given one out. Resizing to
+// nothing frees, as with glibc.
 static void *boot_realloc(void *block, size_t size)
 {
+    if (block != NULL && size == 0)
+        return NULL;
     void *moved = oh_boot_alloc(MALLOC_ALIGN, size);
     if (moved != NULL && block != NULL && oh_boot_owns(block)) {
         size_t old = oh_boot_size(block);

@@ -135,6 +135,9 @@ static void early_functions_behave(void *arg)
     block = oh_real.realloc(block, 5);
     oh_require(block[4] == 7);
     oh_require(oh_real.malloc_usable_size(block) == 5);
+    errno = 17;
+    oh_require(oh_real.realloc(block, 0) == NULL && errno == 17);
+    oh_require(oh_real.realloc(NULL, 0) != NULL);
     oh_require(oh_real.malloc_usable_size(NULL) == 0);
     oh_real.free(block);
     oh_real.free(NULL);
