@@ -10,16 +10,34 @@
 #include <sys/mman.h>
 
 #include "base/sys.h"
+#include "base/text.h"
 
-enum { MAPS_READ_BYTES = 4096 };
+enum { MAPS_READ_BYTES = 4096, LINK_BYTES = 64 };
 
-static int map_file(struct oh_image *image, int fd, struct stat *st)
+// The path may come out of a recording that somebody else wrote: only a regular file is opened, as
+// opening some devices does something.
+static long open_regular(const char *path, struct stat *st)
 {
-    long rc = oh_sys_fstat(fd, st);
-    if (rc < 0)
-        return (int)rc;
-    if (!S_ISREG(st->st_mode) || st->st_size <= 0)
-        return -ENOEXEC;
+    char link[LINK_BYTES];
+    struct oh_text text;
+    long place = oh_sys_open(path, O_PATH, 0);
+    if (place < 0)
+        return place;
+    long rc = oh_sys_fstat((int)place, st);
+    if (rc == 0 && (!S_ISREG(st->st_mode) || st->st_size <= 0))
+        rc = -ENOEXEC;
+    if (rc == 0) {
+        oh_text_init(&text, link, sizeof link);
+        oh_text_add(&text, "/proc/self/fd/");
+        oh_text_add_u64(&text, (uint64_t)place);
+        rc = oh_sys_open(link, O_RDONLY, 0);
+    }
+    (void)oh_sys_close((int)place);
+    return rc;
+}
+
+static int map_file(struct oh_image *image, int fd, const struct stat *st)
+{
     size_t size = (size_t)st->st_size;
     long mapped = oh_sys_mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (oh_sys_failed(mapped))
@@ -65,7 +83,7 @@ int oh_image_open(struct oh_image *image, const char *path, const struct oh_form
 {
     struct oh_image made = {0};
     struct stat st;
-    long fd = oh_sys_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+    long fd = open_regular(path, &st);
     if (fd < 0)
         return (int)fd;
     int rc = map_file(&made, (int)fd, &st);

@@ -263,6 +263,34 @@ static void test_open_live_pid_reads_its_mapping(void **state)
     assert_int_equal(munmap(map, recording.size), 0);
 }
 
+// Another file of the same inode number, on another device.
+static void test_open_mapped_device_or_header_tells(void **state)
+{
+    (void)state;
+    struct stat info;
+    char name[64];
+    (void)snprintf(name, sizeof name, "app.4711.%llu.offheap",
+                   (unsigned long long)oh_synthetic_header(&recording)->start_realtime_ns /
+                       1000000);
+    char *const path = strdup(write_file(name, recording.bytes, recording.size));
+    assert_int_equal(stat(path, &info), 0);
+    struct oh_mapped_recording found = {
+        .path = path, .inode = info.st_ino, .device = info.st_dev + 1};
+    int fd = oh_locate_open_mapped(getpid(), &found);
+    assert_true(fd >= 0);
+    assert_int_equal(close(fd), 0);
+    oh_synthetic_header(&recording)->pid = 4712;
+    (void)write_file(name, recording.bytes, recording.size);
+    assert_int_equal(oh_locate_open_mapped(getpid(), &found), -ENOENT);
+    found.device = info.st_dev;
+    fd = oh_locate_open_mapped(getpid(), &found);
+    assert_true(fd >= 0);
+    assert_int_equal(close(fd), 0);
+    found.inode++;
+    assert_int_equal(oh_locate_open_mapped(getpid(), &found), -ENOENT);
+    oh_mapped_recording_fini(&found);
+}
+
 static void test_open_forked_child_is_not_its_parent(void **state)
 {
     (void)state;
@@ -394,6 +422,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_open_dead_pid_finds_what_it_left, setup, teardown),
         cmocka_unit_test_setup_teardown(test_open_unrecorded_pid_says_why, setup, teardown),
         cmocka_unit_test_setup_teardown(test_open_live_pid_reads_its_mapping, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_open_mapped_device_or_header_tells, setup, teardown),
         cmocka_unit_test_setup_teardown(test_open_forked_child_is_not_its_parent, setup, teardown),
         cmocka_unit_test(test_parse_name_takes_it_apart_from_the_end),
         cmocka_unit_test_setup_teardown(test_peek_only_recordings, setup, teardown),

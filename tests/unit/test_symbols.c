@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <link.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -338,9 +340,29 @@ static void test_loaded_bytes_end_at_the_first_gap(void **state)
     assert_int_equal(oh_image_loaded_bytes(16), 0);
 }
 
+static void test_image_never_opens_what_is_not_a_file(void **state)
+{
+    struct oh_image image;
+    char event[sizeof(struct inotify_event) + NAME_MAX + 1];
+    char path[] = "/tmp/offheap_fifo_XXXXXX";
+    (void)state;
+    int made = mkstemp(path);
+    assert_true(made >= 0);
+    assert_int_equal(close(made), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    assert_true(inotify_add_watch(watch, path, IN_OPEN) >= 0);
+    assert_int_equal(oh_image_open(&image, path, NULL), -ENOEXEC);
+    assert_int_equal(read(watch, event, sizeof event), -1);
+    assert_int_equal(close(watch), 0);
+    assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_image_never_opens_what_is_not_a_file),
         cmocka_unit_test_setup_teardown(test_frames_own_function_is_named_by_its_file, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_frames_own_executable_that_was_unlinked_is_still_named,

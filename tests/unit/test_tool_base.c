@@ -3,8 +3,11 @@
 // Error texts, human numbers, paths, lists, and facts of processes.
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -240,9 +243,35 @@ static void test_proc_maps_and_auxv(void **state)
     assert_false(is_secure);
 }
 
+// What opens it is told by inotify: an O_PATH descriptor opens nothing.
+static void test_open_regular_never_opens_what_is_not_a_file(void **state)
+{
+    (void)state;
+    struct stat info;
+    char event[sizeof(struct inotify_event) + NAME_MAX + 1];
+    char path[] = "/tmp/offheap_fifo_XXXXXX";
+    const int made = mkstemp(path);
+    assert_true(made >= 0);
+    assert_int_equal(close(made), 0);
+    const int fd = oh_file_open_regular(path, &info);
+    assert_true(fd >= 0);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    const int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    assert_true(inotify_add_watch(watch, path, IN_OPEN) >= 0);
+    assert_int_equal(oh_file_open_regular(path, &info), -EINVAL);
+    assert_int_equal(read(watch, event, sizeof event), -1);
+    assert_int_equal(oh_file_open_regular("/tmp", &info), -EISDIR);
+    assert_int_equal(oh_file_open_regular("/nonexistent", &info), -ENOENT);
+    assert_int_equal(close(watch), 0);
+    assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_open_regular_never_opens_what_is_not_a_file),
         cmocka_unit_test(test_err_set_fills_text_and_returns_code),
         cmocka_unit_test(test_err_set_long_text_is_cut),
         cmocka_unit_test(test_parse_bytes_units_and_faults),

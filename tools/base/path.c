@@ -94,6 +94,27 @@ size_t oh_path_recording_dirs(const char *dirs[OH_PATH_RECORDING_DIRS])
     return count;
 }
 
+int oh_file_open_regular(const char *path, struct stat *info)
+{
+    const int place = open(path, O_PATH | O_CLOEXEC);
+    if (place < 0) {
+        return -errno;
+    }
+    int result = 0;
+    if (fstat(place, info) != 0) {
+        result = -errno;
+    } else if (!S_ISREG(info->st_mode)) {
+        result = S_ISDIR(info->st_mode) ? -EISDIR : -EINVAL;
+    } else {
+        char link[64];
+        (void)snprintf(link, sizeof link, "/proc/self/fd/%d", place);
+        result = open(link, O_RDONLY | O_CLOEXEC);
+        result = result < 0 ? -errno : result;
+    }
+    (void)close(place);
+    return result;
+}
+
 static int read_all(int fd, size_t max_bytes, char **data, size_t *len)
 {
     char *buffer = NULL;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -167,13 +168,16 @@ int oh_proc_is_secure(pid_t pid, bool *is_secure)
 static bool parse_map(char *line, struct oh_proc_map *map)
 {
     char perms[8];
-    char device[16];
+    unsigned major_number = 0;
+    unsigned minor_number = 0;
     int path_at = 0;
     *map = (struct oh_proc_map){.path = ""};
-    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %15s %" SCNu64 " %n", &map->start,
-               &map->end, perms, &map->offset, device, &map->inode, &path_at) < 6) {
+    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64 " %n", &map->start,
+               &map->end, perms, &map->offset, &major_number, &minor_number, &map->inode,
+               &path_at) < 7) {
         return false;
     }
+    map->device = makedev(major_number, minor_number);
     char *const path = line + path_at;
     if (oh_str_ends_with(path, " (deleted)")) {
         path[strlen(path) - strlen(" (deleted)")] = '\0';

@@ -28,6 +28,7 @@ struct oh_proc_map {
     uint64_t end;
     uint64_t offset;
     uint64_t inode;
+    dev_t device;
     const char *path; // Without " (deleted)"; "" when anonymous.
     bool is_deleted;
 };

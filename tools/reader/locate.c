@@ -6,7 +6,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +30,11 @@ static int match_map(void *arg, const struct oh_proc_map *map)
     if (path == NULL) {
         return -ENOMEM;
     }
-    *found = (struct oh_mapped_recording){
-        .path = path, .start = map->start, .end = map->end, .inode = map->inode};
+    *found = (struct oh_mapped_recording){.path = path,
+                                          .start = map->start,
+                                          .end = map->end,
+                                          .inode = map->inode,
+                                          .device = map->device};
     return OH_LOCATE_FOUND;
 }
 
@@ -51,14 +53,27 @@ void oh_mapped_recording_fini(struct oh_mapped_recording *found)
     found->path = NULL;
 }
 
-static int open_checked(const char *path, uint64_t inode)
+// On btrfs and, with older kernels, on an overlay the mapping shows another device than the file
+// itself: then its header has to say that it is the one that was given this name.
+static bool is_mapped(int fd, const struct stat *info, const struct oh_mapped_recording *found)
 {
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0) {
-        return -errno;
+    struct oh_recording_name name;
+    struct oh_format_header header;
+    if ((uint64_t)info->st_ino != found->inode) {
+        return false;
     }
+    return info->st_dev == found->device ||
+           (oh_locate_parse_name(oh_path_base(found->path), &name) &&
+            pread(fd, &header, sizeof header, 0) == (ssize_t)sizeof header &&
+            memcmp(header.magic, OH_FORMAT_MAGIC, sizeof header.magic) == 0 &&
+            oh_locate_is_named(&name, &header));
+}
+
+static int open_checked(const char *path, const struct oh_mapped_recording *found)
+{
     struct stat info;
-    if (fstat(fd, &info) != 0 || (uint64_t)info.st_ino != inode) {
+    const int fd = oh_file_open_regular(path, &info);
+    if (fd >= 0 && !is_mapped(fd, &info, found)) {
         (void)close(fd);
         return -ENOENT;
     }
@@ -72,7 +87,7 @@ int oh_locate_open_mapped(pid_t pid, const struct oh_mapped_recording *found)
     if (name == NULL) {
         return -ENOMEM;
     }
-    const int by_name = open_checked(name, found->inode);
+    const int by_name = open_checked(name, found);
     free(name);
     if (by_name >= 0) {
         return by_name;
@@ -81,7 +96,7 @@ int oh_locate_open_mapped(pid_t pid, const struct oh_mapped_recording *found)
     char path[96];
     (void)snprintf(path, sizeof path, "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, (int)pid,
                    found->start, found->end);
-    const int by_map = open_checked(path, found->inode);
+    const int by_map = open_checked(path, found);
     return by_map >= 0 || by_name == -ENOENT ? by_map : by_name;
 }
 

@@ -22,6 +22,7 @@ struct oh_mapped_recording {
     uint64_t start; // The mapping, for /proc/PID/map_files.
     uint64_t end;
     uint64_t inode;
+    dev_t device;
 };
 
 // 0; -ENOENT: it maps none; else why its maps cannot be read. No text: callers know the words.

@@ -5,17 +5,14 @@
 #include "symbol/elf_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/path.h"
+
 static int map(struct oh_elf_file *file, int fd)
 {
-    if (fstat(fd, &file->st) != 0)
-        return -errno;
-    if (!S_ISREG(file->st.st_mode))
-        return S_ISDIR(file->st.st_mode) ? -EISDIR : -EINVAL;
     if (file->st.st_size <= 0)
         return -ENOEXEC;
     file->len = (size_t)file->st.st_size;
@@ -29,9 +26,11 @@ static int map(struct oh_elf_file *file, int fd)
 int oh_elf_file_open(struct oh_elf_file *file, const char *path)
 {
     *file = (struct oh_elf_file){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return -errno;
+    int fd = oh_file_open_regular(path, &file->st);
+    if (fd < 0) {
+        oh_elf_file_close(file);
+        return fd;
+    }
     int rc = map(file, fd);
     (void)close(fd);
     if (rc != 0)
