@@ -58,7 +58,9 @@ static void find_text(struct oh_format_module *facts, const struct headers *head
     }
 }
 
-static struct oh_elf_bytes find_go_note(const struct headers *headers)
+// A note of the mapped image. Headers say where notes should be; a host may have taken them away.
+static struct oh_elf_bytes find_note(const struct headers *headers, const char *owner,
+                                     uint32_t type)
 {
     struct oh_elf_bytes id = {NULL, 0};
     for (size_t i = 0; i < headers->count && id.data == NULL; i++) {
@@ -68,26 +70,30 @@ static struct oh_elf_bytes find_go_note(const struct headers *headers)
             !oh_readable_range(begin, segment->p_memsz))
             continue;
         struct oh_elf_bytes notes = {(const uint8_t *)begin, segment->p_memsz};
-        id = oh_elf_find_note(notes, segment->p_align == 8 ? 8 : 4, "Go", GO_NOTE_BUILD_ID);
+        id = oh_elf_find_note(notes, segment->p_align == 8 ? 8 : 4, owner, type);
     }
     return id;
 }
 
+static struct oh_elf_bytes find_go_note(const struct headers *headers)
+{
+    return find_note(headers, "Go", GO_NOTE_BUILD_ID);
+}
+
 static void find_build_id(struct oh_format_module *facts, const struct headers *headers)
 {
-    size_t length =
-        oh_elf_loaded_build_id(headers->segment, headers->count, headers->bias, facts->build_id);
-    if (length > 0) {
-        facts->build_id_kind = OH_ID_GNU;
-        facts->build_id_bytes = (uint16_t)length;
+    struct oh_elf_bytes id = find_note(headers, "GNU", NT_GNU_BUILD_ID);
+    facts->build_id_kind = OH_ID_GNU;
+    if (id.len == 0 || id.len > OH_FORMAT_BUILD_ID_BYTES) {
+        id = find_go_note(headers);
+        facts->build_id_kind = OH_ID_GO;
+    }
+    if (id.data == NULL || id.len == 0) {
+        facts->build_id_kind = OH_ID_NONE;
         return;
     }
-    struct oh_elf_bytes go = find_go_note(headers);
-    if (go.data == NULL || go.len == 0)
-        return;
-    size_t kept = go.len < OH_FORMAT_BUILD_ID_BYTES ? go.len : OH_FORMAT_BUILD_ID_BYTES;
-    memcpy(facts->build_id, go.data + go.len - kept, kept);
-    facts->build_id_kind = OH_ID_GO;
+    size_t kept = id.len < OH_FORMAT_BUILD_ID_BYTES ? id.len : OH_FORMAT_BUILD_ID_BYTES;
+    memcpy(facts->build_id, id.data + id.len - kept, kept);
     facts->build_id_bytes = (uint16_t)kept;
 }
 
@@ -103,7 +109,7 @@ static OH_READS_FOREIGN bool is_go_mark(const unsigned char *at)
 
 // Whether it is worth looking for Go's tables: a scan touches every page of a module's data, which
 // a large C library should be spared. Go's linker leaves a note, or, when build ids were turned
-// off, the mark of the build information near the start of a writable segment.
+// off, the mark of the build information in the first 64 KiB of a writable segment.
 static bool looks_like_go(const struct headers *headers)
 {
     enum { SEARCHED = 64 * 1024, STEP = 16 };
@@ -113,9 +119,12 @@ static bool looks_like_go(const struct headers *headers)
         const Elf64_Phdr *segment = &headers->segment[i];
         if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) == 0)
             continue;
-        uint64_t at = (headers->bias + segment->p_vaddr + STEP - 1) & ~(uint64_t)(STEP - 1);
+        uint64_t begin = headers->bias + segment->p_vaddr;
         uint64_t bytes = segment->p_filesz < SEARCHED ? segment->p_filesz : SEARCHED;
-        for (uint64_t end = headers->bias + segment->p_vaddr + bytes; at + STEP <= end; at += STEP)
+        if (!oh_readable_range(begin, bytes))
+            continue;
+        uint64_t at = (begin + STEP - 1) & ~(uint64_t)(STEP - 1);
+        for (uint64_t end = begin + bytes; at + STEP <= end; at += STEP)
             if (is_go_mark((const unsigned char *)at))
                 return true;
     }

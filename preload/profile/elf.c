@@ -125,30 +125,6 @@ static bool find_segment(const struct oh_elf *elf, uint32_t type, Elf64_Phdr *se
     return false;
 }
 
-bool oh_elf_address_to_offset(const struct oh_elf *elf, uint64_t address, uint64_t *offset)
-{
-    Elf64_Phdr segment;
-    for (size_t i = 0; oh_elf_segment(elf, i, &segment); i++) {
-        if (segment.p_type != PT_LOAD || address < segment.p_vaddr ||
-            address - segment.p_vaddr >= segment.p_filesz)
-            continue;
-        return !__builtin_add_overflow(segment.p_offset, address - segment.p_vaddr, offset);
-    }
-    return false;
-}
-
-bool oh_elf_offset_to_address(const struct oh_elf *elf, uint64_t offset, uint64_t *address)
-{
-    Elf64_Phdr segment;
-    for (size_t i = 0; oh_elf_segment(elf, i, &segment); i++) {
-        if (segment.p_type != PT_LOAD || offset < segment.p_offset ||
-            offset - segment.p_offset >= segment.p_filesz)
-            continue;
-        return !__builtin_add_overflow(segment.p_vaddr, offset - segment.p_offset, address);
-    }
-    return false;
-}
-
 struct oh_elf_bytes oh_elf_at_address(const struct oh_elf *elf, uint64_t address)
 {
     Elf64_Phdr segment;
@@ -165,14 +141,7 @@ struct oh_elf_bytes oh_elf_at_address(const struct oh_elf *elf, uint64_t address
     return (struct oh_elf_bytes){0};
 }
 
-bool oh_elf_is_dynamic(const struct oh_elf *elf)
-{
-    Elf64_Phdr segment;
-    return find_segment(elf, PT_DYNAMIC, &segment);
-}
-
-// The value of the nth dynamic entry with this tag.
-static bool dynamic_entry(const struct oh_elf *elf, int64_t tag, size_t nth, uint64_t *value)
+bool oh_elf_has_needed(const struct oh_elf *elf)
 {
     Elf64_Phdr segment;
     if (!find_segment(elf, PT_DYNAMIC, &segment))
@@ -181,44 +150,10 @@ static bool dynamic_entry(const struct oh_elf *elf, int64_t tag, size_t nth, uin
     Elf64_Dyn entry;
     for (size_t at = 0; table.len - at >= sizeof entry; at += sizeof entry) {
         memcpy(&entry, table.data + at, sizeof entry);
-        if (entry.d_tag == DT_NULL)
-            return false;
-        if (entry.d_tag == tag && nth-- == 0) {
-            *value = entry.d_un.d_val;
-            return true;
-        }
+        if (entry.d_tag == DT_NULL || entry.d_tag == DT_NEEDED)
+            return entry.d_tag == DT_NEEDED;
     }
     return false;
-}
-
-bool oh_elf_is_pie(const struct oh_elf *elf)
-{
-    Elf64_Phdr segment;
-    uint64_t flags = 0;
-    if (elf->header.e_type != ET_DYN)
-        return false;
-    return find_segment(elf, PT_INTERP, &segment) ||
-           (dynamic_entry(elf, DT_FLAGS_1, 0, &flags) && (flags & DF_1_PIE) != 0);
-}
-
-bool oh_elf_has_needed(const struct oh_elf *elf)
-{
-    uint64_t value = 0;
-    return dynamic_entry(elf, DT_NEEDED, 0, &value);
-}
-
-const char *oh_elf_needed(const struct oh_elf *elf, size_t i)
-{
-    uint64_t name = 0;
-    uint64_t strings = 0;
-    uint64_t size = 0;
-    if (!dynamic_entry(elf, DT_NEEDED, i, &name) || !dynamic_entry(elf, DT_STRTAB, 0, &strings) ||
-        !dynamic_entry(elf, DT_STRSZ, 0, &size))
-        return NULL;
-    struct oh_elf_bytes bytes = oh_elf_at_address(elf, strings);
-    if (bytes.len > size)
-        bytes.len = (size_t)size;
-    return text_at(bytes, name);
 }
 
 const char *oh_elf_interpreter(const struct oh_elf *elf)
@@ -279,35 +214,13 @@ static struct oh_elf_bytes find_note(const struct oh_elf *elf, const char *owner
     return found;
 }
 
-static size_t copy_id(struct oh_elf_bytes note, uint8_t id[OH_ELF_BUILD_ID_MAX])
+size_t oh_elf_build_id(const struct oh_elf *elf, uint8_t id[OH_ELF_BUILD_ID_MAX])
 {
+    struct oh_elf_bytes note = find_note(elf, "GNU", NT_GNU_BUILD_ID);
     if (note.data == NULL || note.len == 0 || note.len > OH_ELF_BUILD_ID_MAX)
         return 0;
     memcpy(id, note.data, note.len);
     return note.len;
-}
-
-size_t oh_elf_build_id(const struct oh_elf *elf, uint8_t id[OH_ELF_BUILD_ID_MAX])
-{
-    return copy_id(find_note(elf, "GNU", NT_GNU_BUILD_ID), id);
-}
-
-size_t oh_elf_loaded_build_id(const Elf64_Phdr *segments, size_t count, uint64_t bias,
-                              uint8_t id[OH_ELF_BUILD_ID_MAX])
-{
-    for (size_t i = 0; i < count; i++) {
-        if (segments[i].p_type != PT_NOTE)
-            continue;
-        struct oh_elf_bytes notes = {
-            .data = (const uint8_t *)(uintptr_t)(bias + segments[i].p_vaddr),
-            .len = (size_t)segments[i].p_memsz,
-        };
-        size_t len =
-            copy_id(oh_elf_find_note(notes, segments[i].p_align, "GNU", NT_GNU_BUILD_ID), id);
-        if (len != 0)
-            return len;
-    }
-    return 0;
 }
 
 struct oh_elf_bytes oh_elf_go_build_id(const struct oh_elf *elf)

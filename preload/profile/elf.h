@@ -76,20 +76,12 @@ bool oh_elf_find_section(const struct oh_elf *elf, const char *name, Elf64_Shdr 
 // The section's bytes; none for SHT_NOBITS (a section left behind in a separated debug file).
 struct oh_elf_bytes oh_elf_section_bytes(const struct oh_elf *elf, const Elf64_Shdr *section);
 
-// Between ELF addresses (no load base) and file offsets, by PT_LOAD.
-bool oh_elf_address_to_offset(const struct oh_elf *elf, uint64_t address, uint64_t *offset);
-bool oh_elf_offset_to_address(const struct oh_elf *elf, uint64_t offset, uint64_t *address);
-// From the byte at the address to the end of its segment's file bytes.
+// From the byte at the ELF address (no load base) to the end of its segment's file bytes.
 struct oh_elf_bytes oh_elf_at_address(const struct oh_elf *elf, uint64_t address);
 
-bool oh_elf_is_dynamic(const struct oh_elf *elf); // Has PT_DYNAMIC.
-bool oh_elf_is_pie(const struct oh_elf *elf);     // An executable that can lie anywhere.
 bool oh_elf_has_needed(const struct oh_elf *elf); // Has at least one DT_NEEDED.
 // The loader's path (PT_INTERP); NULL for a static file and for most libraries.
 const char *oh_elf_interpreter(const struct oh_elf *elf);
-// The i-th DT_NEEDED name, NULL after the last.
-const char *oh_elf_needed(const struct oh_elf *elf, size_t i);
-
 // The GNU build id: its length, 0 when there is none.
 size_t oh_elf_build_id(const struct oh_elf *elf, uint8_t id[OH_ELF_BUILD_ID_MAX]);
 // Go's build id, a text without NUL at its end; data is NULL when there is none.
@@ -97,11 +89,6 @@ struct oh_elf_bytes oh_elf_go_build_id(const struct oh_elf *elf);
 // The name and the CRC of the separated debug file.
 const char *oh_elf_debug_link(const struct oh_elf *elf, uint32_t *crc);
 bool oh_elf_has_dwarf(const struct oh_elf *elf); // .debug_info with bytes, compressed or not.
-
-// The same two notes of an image that the loader has mapped: headers as in dl_phdr_info, bias is
-// dlpi_addr. The caller vouches that the segments are mapped.
-size_t oh_elf_loaded_build_id(const Elf64_Phdr *segments, size_t count, uint64_t bias,
-                              uint8_t id[OH_ELF_BUILD_ID_MAX]);
 
 // The descriptor of the first note of this owner and type in a block of notes (align 4 or 8).
 struct oh_elf_bytes oh_elf_find_note(struct oh_elf_bytes notes, size_t align, const char *owner,

@@ -6,9 +6,12 @@
 #include "capture/modules.h"
 
 #include <dlfcn.h>
+#include <elf.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "capture/unwind.h"
@@ -502,6 +505,75 @@ static void test_a_full_table_of_modules_is_counted(void **state)
     oh_scratch_run(table_is_full);
 }
 
+static void page_of_data_is_taken_away(void *dir)
+{
+    enum { PAGE = 4096 };
+    char path[PATH_BYTES];
+    begin(dir);
+    install(OH_TEST_PROBE_A, dir, "a.so", path);
+    struct library a = load(path, 1);
+    uintptr_t data = (uintptr_t)dlsym(a.handle, "probe_data");
+    oh_require(data != 0);
+    void *page = (void *)((data + PAGE - 1) & ~(uintptr_t)(PAGE - 1));
+    oh_require(mprotect(page, PAGE, PROT_NONE) == 0);
+    oh_require_equal(note(a.pc), 0);
+    must_be(a.pc, 0, path);
+}
+
+static void test_a_module_whose_data_cannot_be_read_is_registered(void **state)
+{
+    (void)state;
+    oh_scratch_run(page_of_data_is_taken_away);
+}
+
+// Makes the headers of the file say that its build id lies where nothing is mapped, or is huge.
+static void damage_notes(const char *path, uint64_t distance, uint64_t bytes)
+{
+    Elf64_Ehdr header;
+    Elf64_Phdr segment;
+    unsigned damaged = 0;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    oh_require(fd >= 0 && pread(fd, &header, sizeof header, 0) == (ssize_t)sizeof header);
+    for (unsigned i = 0; i < header.e_phnum; i++) {
+        off_t at = (off_t)(header.e_phoff + i * sizeof segment);
+        oh_require(pread(fd, &segment, sizeof segment, at) == (ssize_t)sizeof segment);
+        // The loader itself reads those that are aligned to 8.
+        if (segment.p_type != PT_NOTE || segment.p_align != 4)
+            continue;
+        segment.p_vaddr += distance;
+        segment.p_memsz += bytes;
+        oh_require(pwrite(fd, &segment, sizeof segment, at) == (ssize_t)sizeof segment);
+        damaged++;
+    }
+    oh_require(close(fd) == 0 && damaged > 0);
+}
+
+static void notes_are_not_there(void *dir)
+{
+    static const struct {
+        uint64_t distance, bytes;
+    } damages[] = {{UINT64_C(1) << 40, 0}, {0, UINT64_C(1) << 40}, {0, UINT64_MAX - 64}};
+    begin(dir);
+    for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
+        char path[PATH_BYTES], name[] = "0.so";
+        struct oh_format_module module;
+        name[0] = (char)('0' + i);
+        install(OH_TEST_PROBE_A, dir, name, path);
+        damage_notes(path, damages[i].distance, damages[i].bytes);
+        struct library a = load(path, 1);
+        oh_require_equal(note(a.pc), 0);
+        must_be(a.pc, 0, path);
+        oh_require_equal(modules_at(a.pc, 0, &module), 1);
+        oh_require_equal(module.build_id_kind, OH_ID_NONE);
+    }
+}
+
+static void test_a_module_whose_notes_are_not_there_has_no_build_id(void **state)
+{
+    (void)state;
+    oh_scratch_run(notes_are_not_there);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -519,6 +591,8 @@ int main(void)
         cmocka_unit_test(test_a_relative_path_is_made_whole),
         cmocka_unit_test(test_the_loader_and_the_vdso_are_marked),
         cmocka_unit_test(test_a_module_whose_file_is_gone_keeps_its_build_id),
+        cmocka_unit_test(test_a_module_whose_data_cannot_be_read_is_registered),
+        cmocka_unit_test(test_a_module_whose_notes_are_not_there_has_no_build_id),
         cmocka_unit_test(test_a_full_table_of_modules_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
