@@ -373,26 +373,6 @@ int oh_pclntab_frames(const struct oh_pclntab *t, uint64_t pc, oh_go_frame_fn *e
     return emitted;
 }
 
-size_t oh_pclntab_find_name(const struct oh_pclntab *t, const char *name, struct oh_go_range *out,
-                            size_t max)
-{
-    size_t wanted_len = strlen(name);
-    size_t found = 0;
-    for (size_t i = 0; i < t->func_count; i++) {
-        struct func f;
-        size_t len = 0;
-        if (!read_func(t, i, &f))
-            continue;
-        const char *candidate = func_name(t, f.name, &len);
-        if (len != wanted_len || memcmp(candidate, name, len) != 0)
-            continue;
-        if (found < max)
-            out[found] = (struct oh_go_range){.begin = f.entry, .end = f.end};
-        found++;
-    }
-    return found;
-}
-
 // The name of function i, by the two words that lead to it: cheaper than decoding its record.
 static const char *name_of(const struct oh_pclntab *t, size_t i, size_t *len)
 {

@@ -81,7 +81,7 @@ typedef int oh_go_frame_fn(void *arg, const struct oh_go_frame *frame);
 // 0; -ENOEXEC: no Go table of a known version; -EINVAL: its parts contradict each other.
 int oh_pclntab_open(struct oh_pclntab *t, const struct oh_pclntab_src *src);
 
-// 0, or -ENOENT when no function contains pc.
+// 0, or -ENOENT when no function contains pc. For checks of names against Go's own.
 int oh_pclntab_find_func(const struct oh_pclntab *t, uint64_t pc, struct oh_go_func *func);
 
 // Calls emit for each frame at pc, innermost inlined call first; pc is a call's return address
@@ -90,13 +90,9 @@ int oh_pclntab_find_func(const struct oh_pclntab *t, uint64_t pc, struct oh_go_f
 // it too). runtime.goexit is emitted; Go's profiles leave it out.
 int oh_pclntab_frames(const struct oh_pclntab *t, uint64_t pc, oh_go_frame_fn *emit, void *arg);
 
-// All functions of exactly this name (assembly functions have two: code and ABI wrapper); writes
-// the first max of them and returns how many there are.
-size_t oh_pclntab_find_name(const struct oh_pclntab *t, const char *name, struct oh_go_range *out,
-                            size_t max);
-
-// The same for several names in one pass: out[i] gets the first two functions called names[i];
-// those that are not there stay 0. count is at most OH_PCLNTAB_NAMES_MAX.
+// The first two functions of exactly these names (assembly functions have two: code and ABI
+// wrapper) into out[i]; those that are not there stay 0. One pass for all; count is at most
+// OH_PCLNTAB_NAMES_MAX.
 void oh_pclntab_find_names(const struct oh_pclntab *t, const char *const *names, size_t count,
                            struct oh_go_range (*out)[2]);
 

@@ -325,7 +325,6 @@ static void ask_all(const uint8_t *bytes, size_t len)
     struct oh_elf_symbols symbols;
     struct oh_elf_symbol symbol;
     uint8_t id[OH_ELF_BUILD_ID_MAX];
-    uint64_t value = 0;
     uint32_t crc = 0;
     uint8_t *copy = malloc(len == 0 ? 1 : len);
     memcpy(copy, bytes, len);

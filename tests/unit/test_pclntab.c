@@ -303,21 +303,24 @@ static void test_find_func_gives_range_and_name(void **state)
     assert_true(func.is_wrapper);
 }
 
-static void test_find_name_gives_all_of_that_name(void **state)
+static void test_find_names_gives_the_first_two_of_each(void **state)
 {
     (void)state;
     struct table t;
     struct oh_pclntab go;
-    struct oh_go_range ranges[2] = {{0, 0}, {0, 0}};
+    static const char *const names[] = {"runtime.asmcgocall", "runtime.asm", "main.main"};
+    struct oh_go_range ranges[3][2];
+    memset(ranges, 0xff, sizeof ranges);
     build(&t, false);
     assert_int_equal(open_table(&go, &t), 0);
-    assert_int_equal(oh_pclntab_find_name(&go, "runtime.asmcgocall", ranges, 2), 2);
-    assert_int_equal(ranges[0].begin, TEXT);
-    assert_int_equal(ranges[1].begin, TEXT + 0x40);
-    assert_int_equal(ranges[1].end, TEXT + 0x80);
-    assert_int_equal(oh_pclntab_find_name(&go, "runtime.asmcgocall", ranges, 1), 2);
-    assert_int_equal(oh_pclntab_find_name(&go, "runtime.asm", ranges, 2), 0);
-    assert_int_equal(oh_pclntab_find_name(&go, "main.main", ranges, 2), 1);
+    oh_pclntab_find_names(&go, names, 3, ranges);
+    assert_int_equal(ranges[0][0].begin, TEXT);
+    assert_int_equal(ranges[0][1].begin, TEXT + 0x40);
+    assert_int_equal(ranges[0][1].end, TEXT + 0x80);
+    assert_int_equal(ranges[1][0].begin, 0);
+    assert_int_equal(ranges[2][0].begin, TEXT + 0x80);
+    assert_int_equal(ranges[2][0].end, TEXT + 0x100);
+    assert_int_equal(ranges[2][1].begin, 0);
 }
 
 static void test_open_of_something_else_fails(void **state)
@@ -347,7 +350,8 @@ static void test_open_of_something_else_fails(void **state)
 static void ask_all(const struct table *t)
 {
     struct oh_pclntab go;
-    struct oh_go_range range;
+    static const char *const name = "main.main";
+    struct oh_go_range range[2];
     struct oh_go_func func;
     uint8_t *tab = malloc(t->len == 0 ? 1 : t->len);
     uint8_t *gofunc = malloc(t->gofunc_len);
@@ -362,7 +366,7 @@ static void ask_all(const struct table *t)
         (void)oh_pclntab_find_func(&go, pc, &func);
     }
     if (is_open)
-        (void)oh_pclntab_find_name(&go, "main.main", &range, 1);
+        oh_pclntab_find_names(&go, &name, 1, &range);
     free(gofunc);
     free(tab);
 }
@@ -403,7 +407,7 @@ int main(void)
         cmocka_unit_test(test_frames_outside_of_text_are_not_found),
         cmocka_unit_test(test_frames_without_gofunc_are_the_function_alone),
         cmocka_unit_test(test_find_func_gives_range_and_name),
-        cmocka_unit_test(test_find_name_gives_all_of_that_name),
+        cmocka_unit_test(test_find_names_gives_the_first_two_of_each),
         cmocka_unit_test(test_open_of_something_else_fails),
         cmocka_unit_test(test_any_broken_byte_or_length_is_survived),
     };
