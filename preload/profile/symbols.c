@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "profile/clone.h"
 #include "profile/image.h"
 #include "profile/pclntab.h"
 
@@ -257,25 +258,6 @@ static int relay_c(void *arg, const struct oh_symbol_frame *from)
     return relay->emit(relay->arg, &frame);
 }
 
-// Length of a linker symbol without what gcc appends to its clones, one after the other.
-static size_t base_length(const char *symbol, size_t length)
-{
-    static const char *const words[] = {"constprop", "isra",     "part",
-                                        "cold",      "lto_priv", "localalias"};
-    for (size_t at = 1; at < length; at++) {
-        if (symbol[at] != '.')
-            continue;
-        for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-            size_t word = strlen(words[i]);
-            size_t after = at + 1 + word;
-            if (after <= length && memcmp(symbol + at + 1, words[i], word) == 0 &&
-                (after == length || symbol[after] == '.'))
-                return at;
-        }
-    }
-    return length;
-}
-
 static bool is_mangled(const char *symbol, size_t length)
 {
     return length > 2 && symbol[0] == '_' && (symbol[1] == 'Z' || symbol[1] == 'R');
@@ -296,7 +278,7 @@ static int symbol_frames(struct oh_symbols *symbols, struct oh_symbol_module *mo
     }
     if (image->c_state != TABLE_OPEN || !oh_elf_symbols_find(&image->c, address, &symbol))
         return 0;
-    size_t length = base_length(symbol.name, symbol.name_len);
+    size_t length = oh_clone_base_length(symbol.name, symbol.name_len);
     const struct oh_symbol_frame frame = {
         .name = symbol.name,
         .name_len = length,

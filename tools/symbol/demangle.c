@@ -11,6 +11,8 @@
 
 #include <libiberty/demangle.h>
 
+#include "profile/clone.h"
+
 // Generated code that carries the name of what it leads to.
 static const char *const prefixes[] = {
     "non-virtual thunk to ",     "virtual thunk to ",          "covariant return thunk to ",
@@ -23,10 +25,6 @@ static const char *const operators[] = {
     "()", "[]", "<<=", "<=>", "<<", "<=", "<",  "->*", "->", "-=", "--", "-", ">>=",
     ">>", ">=", ">",   "==",  "=",  "!=", "!",  "+=",  "++", "+",  "*=", "*", "/=",
     "/",  "%=", "%",   "&&",  "&=", "&",  "||", "|=",  "|",  "^=", "^",  "~", ",",
-};
-
-static const char *const clone_suffixes[] = {
-    "constprop", "isra", "part", "cold", "lto_priv", "localalias", "llvm",
 };
 
 // What may follow a parameter list.
@@ -179,41 +177,6 @@ static void simplify_rust(char *name)
     }
 }
 
-// The length of the digits that end text[0, len).
-static size_t trailing_digits(const char *text, size_t len)
-{
-    size_t digits = 0;
-    while (digits < len && isdigit((unsigned char)text[len - 1 - digits]) != 0)
-        digits++;
-    return digits;
-}
-
-// The length without the last clone suffix; len when there is none.
-static size_t cut_suffix(const char *symbol, size_t len)
-{
-    size_t word_end = len;
-    size_t digits = trailing_digits(symbol, len);
-    if (digits > 0 && digits < len && symbol[len - digits - 1] == '.')
-        word_end = len - digits - 1;
-    for (size_t i = 0; i < sizeof clone_suffixes / sizeof clone_suffixes[0]; i++) {
-        size_t word_len = strlen(clone_suffixes[i]);
-        if (word_end > word_len + 1 && symbol[word_end - word_len - 1] == '.' &&
-            memcmp(symbol + word_end - word_len, clone_suffixes[i], word_len) == 0)
-            return word_end - word_len - 1;
-    }
-    return len;
-}
-
-size_t oh_demangle_base_len(const char *symbol, size_t len)
-{
-    for (;;) {
-        size_t shorter = cut_suffix(symbol, len);
-        if (shorter == len)
-            return len;
-        len = shorter;
-    }
-}
-
 bool oh_demangle_is_mangled(const char *symbol)
 {
     return strncmp(symbol, "_Z", 2) == 0 || strncmp(symbol, "_R", 2) == 0;
@@ -221,7 +184,7 @@ bool oh_demangle_is_mangled(const char *symbol)
 
 char *oh_demangle(const char *symbol)
 {
-    char *base = strndup(symbol, oh_demangle_base_len(symbol, strlen(symbol)));
+    char *base = strndup(symbol, oh_clone_base_length(symbol, strlen(symbol)));
     if (base == NULL || !oh_demangle_is_mangled(base))
         return base;
     char *name = rust_demangle(base, DMGL_NO_OPTS);

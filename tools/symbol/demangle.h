@@ -8,14 +8,9 @@
 #define OH_SYMBOL_DEMANGLE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 // The name to show for a linker symbol; the caller frees it. NULL only without memory.
 char *oh_demangle(const char *symbol);
-
-// The length of the symbol without its clone suffixes: .constprop.0, .isra.0, .part.0, .cold, ...,
-// also several. A name that starts with a dot, or has other dots, keeps them.
-size_t oh_demangle_base_len(const char *symbol, size_t len);
 
 bool oh_demangle_is_mangled(const char *symbol);
 
