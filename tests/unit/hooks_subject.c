@@ -24,11 +24,11 @@
 #include "profile/view.h"
 #include "support/child.h"
 #include "support/scratch.h"
+#include "unit/hooks_subject.h"
 
-// The compiler knows what malloc and free mean and would leave calls out.
 static void *volatile kept;
 
-static void *keep(void *block)
+void *oh_subject_keep(void *block)
 {
     kept = block;
     return kept;
@@ -141,7 +141,7 @@ static size_t too_much(void)
 static void case_malloc(void)
 {
     errno = 123;
-    char *block = keep(malloc(100));
+    char *block = oh_subject_keep(malloc(100));
     oh_require(block != NULL && errno == 123);
     oh_require((uintptr_t)block % 16 == 0);
     oh_require(malloc_usable_size(block) >= 100);
@@ -149,8 +149,8 @@ static void case_malloc(void)
     must_be_live(block, 100);
     release(block);
     // nothing: an address of its own, which can be freed
-    char *first = keep(malloc(0));
-    char *second = keep(malloc(0));
+    char *first = oh_subject_keep(malloc(0));
+    char *second = oh_subject_keep(malloc(0));
     oh_require(first != NULL && second != NULL && first != second);
     must_be_live(first, 0);
     must_be_live(second, 0);
@@ -159,9 +159,9 @@ static void case_malloc(void)
     // more than there can be
     struct wanted before = look(NULL);
     errno = 0;
-    oh_require(keep(malloc(too_much())) == NULL && errno == ENOMEM);
+    oh_require(oh_subject_keep(malloc(too_much())) == NULL && errno == ENOMEM);
     errno = 0;
-    oh_require(keep(malloc(SIZE_MAX)) == NULL && errno == ENOMEM);
+    oh_require(oh_subject_keep(malloc(SIZE_MAX)) == NULL && errno == ENOMEM);
     struct wanted after = look(NULL);
     must_be_equal(&before, &after);
     release(NULL);
@@ -171,27 +171,28 @@ static void case_malloc(void)
 static void case_calloc(void)
 {
     for (int i = 0; i < 100; i++) {
-        unsigned char *dirty = keep(malloc(3000));
+        unsigned char *dirty = oh_subject_keep(malloc(3000));
         memset(dirty, 0xff, 3000);
         free(dirty);
-        unsigned char *block = keep(calloc(30, 100));
+        unsigned char *block = oh_subject_keep(calloc(30, 100));
         for (int at = 0; at < 3000; at++)
             oh_require(block[at] == 0);
         must_be_live(block, 3000);
         release(block);
     }
-    void *nothing = keep(calloc(0, 5));
+    void *nothing = oh_subject_keep(calloc(0, 5));
     oh_require(nothing != NULL);
     must_be_live(nothing, 0);
     release(nothing);
     struct wanted before = look(NULL);
     volatile size_t half = SIZE_MAX / 2;
     errno = 0;
-    oh_require(keep(calloc(half, 3)) == NULL && errno == ENOMEM);
+    oh_require(oh_subject_keep(calloc(half, 3)) == NULL && errno == ENOMEM);
     errno = 0;
-    oh_require(keep(calloc(half, 1)) == NULL && errno == ENOMEM);
+    oh_require(oh_subject_keep(calloc(half, 1)) == NULL && errno == ENOMEM);
     errno = 0;
-    oh_require(keep(calloc(half + 9, 2)) == NULL && errno == ENOMEM); // 16, if it were cut
+    oh_require(oh_subject_keep(calloc(half + 9, 2)) == NULL &&
+               errno == ENOMEM); // 16, if it were cut
     struct wanted after = look(NULL);
     must_be_equal(&before, &after);
 }
@@ -199,7 +200,7 @@ static void case_calloc(void)
 static void case_realloc(void)
 {
     errno = 123;
-    char *block = keep(realloc(NULL, 50));
+    char *block = oh_subject_keep(realloc(NULL, 50));
     oh_require(block != NULL && errno == 123);
     must_be_live(block, 50);
     strcpy(block, "kept");
@@ -208,18 +209,18 @@ static void case_realloc(void)
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         uintptr_t old = (uintptr_t)block;
         errno = 123;
-        block = keep(realloc(block, sizes[i]));
+        block = oh_subject_keep(realloc(block, sizes[i]));
         oh_require(block != NULL && errno == 123 && block[0] == 'k');
         must_be_live(block, sizes[i]);
         if ((uintptr_t)block != old)
             must_be_gone(old);
     }
     // a failure leaves everything as it was
-    block = keep(realloc(block, 40));
+    block = oh_subject_keep(realloc(block, 40));
     memset(block, 7, 40);
     struct wanted before = look(block);
     errno = 0;
-    oh_require(keep(realloc(block, too_much())) == NULL && errno == ENOMEM);
+    oh_require(oh_subject_keep(realloc(block, too_much())) == NULL && errno == ENOMEM);
     struct wanted after = look(block);
     must_be_equal(&before, &after);
     must_be_live(block, 40);
@@ -228,10 +229,10 @@ static void case_realloc(void)
     // to nothing: glibc frees and returns NULL, and errno stays
     uintptr_t address = (uintptr_t)block;
     errno = 123;
-    oh_require(keep(realloc(block, 0)) == NULL && errno == 123);
+    oh_require(oh_subject_keep(realloc(block, 0)) == NULL && errno == 123);
     must_be_gone(address);
     // from nothing to nothing: as malloc(0)
-    block = keep(realloc(NULL, 0));
+    block = oh_subject_keep(realloc(NULL, 0));
     oh_require(block != NULL);
     must_be_live(block, 0);
     release(block);
@@ -239,25 +240,26 @@ static void case_realloc(void)
 
 static void case_reallocarray(void)
 {
-    char *block = keep(reallocarray(NULL, 10, 7));
+    char *block = oh_subject_keep(reallocarray(NULL, 10, 7));
     must_be_live(block, 70);
     block[69] = 5;
     volatile size_t half = SIZE_MAX / 2;
     struct wanted before = look(block);
     errno = 0;
-    oh_require(keep(reallocarray(block, half, 3)) == NULL && errno == ENOMEM);
+    oh_require(oh_subject_keep(reallocarray(block, half, 3)) == NULL && errno == ENOMEM);
     errno = 0;
-    oh_require(keep(reallocarray(block, half, 1)) == NULL && errno == ENOMEM);
+    oh_require(oh_subject_keep(reallocarray(block, half, 1)) == NULL && errno == ENOMEM);
     errno = 0;
-    oh_require(keep(reallocarray(block, half + 9, 2)) == NULL && errno == ENOMEM); // 16, if cut
+    oh_require(oh_subject_keep(reallocarray(block, half + 9, 2)) == NULL &&
+               errno == ENOMEM); // 16, if cut
     struct wanted after = look(block);
     must_be_equal(&before, &after);
     must_be_live(block, 70);
-    block = keep(reallocarray(block, 100, 7));
+    block = oh_subject_keep(reallocarray(block, 100, 7));
     oh_require(block[69] == 5);
     must_be_live(block, 700);
     uintptr_t address = (uintptr_t)block;
-    oh_require(keep(reallocarray(block, 0, 7)) == NULL);
+    oh_require(oh_subject_keep(reallocarray(block, 0, 7)) == NULL);
     must_be_gone(address);
 }
 
@@ -278,11 +280,11 @@ static void case_aligned(void)
         oh_require(posix_memalign(&out, align, 100) == 0 && (uintptr_t)out % align == 0);
         must_be_live(out, 100);
         release(out);
-        void *block = keep(aligned_alloc(align, 3 * align));
+        void *block = oh_subject_keep(aligned_alloc(align, 3 * align));
         oh_require((uintptr_t)block % align == 0);
         must_be_live(block, 3 * align);
         release(block);
-        block = keep(memalign(align, 33));
+        block = oh_subject_keep(memalign(align, 33));
         oh_require((uintptr_t)block % align == 0);
         must_be_live(block, 33);
         release(block);
@@ -292,13 +294,13 @@ static void case_aligned(void)
     release(out);
     before = look(NULL);
     errno = 0;
-    oh_require(keep(memalign(64, too_much())) == NULL && errno == ENOMEM);
+    oh_require(oh_subject_keep(memalign(64, too_much())) == NULL && errno == ENOMEM);
     errno = 0;
-    oh_require(keep(aligned_alloc(64, too_much())) == NULL && errno == ENOMEM);
+    oh_require(oh_subject_keep(aligned_alloc(64, too_much())) == NULL && errno == ENOMEM);
     errno = 0;
-    oh_require(keep(valloc(too_much())) == NULL && errno == ENOMEM);
+    oh_require(oh_subject_keep(valloc(too_much())) == NULL && errno == ENOMEM);
     errno = 0;
-    oh_require(keep(pvalloc(SIZE_MAX)) == NULL && errno == ENOMEM);
+    oh_require(oh_subject_keep(pvalloc(SIZE_MAX)) == NULL && errno == ENOMEM);
     after = look(NULL);
     must_be_equal(&before, &after);
 }
@@ -306,11 +308,11 @@ static void case_aligned(void)
 static void case_pages(void)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    void *block = keep(valloc(10));
+    void *block = oh_subject_keep(valloc(10));
     oh_require((uintptr_t)block % page == 0);
     must_be_live(block, 10);
     release(block);
-    block = keep(pvalloc(10));
+    block = oh_subject_keep(pvalloc(10));
     oh_require((uintptr_t)block % page == 0 && malloc_usable_size(block) >= page);
     must_be_live(block, 10);
     release(block);
@@ -326,7 +328,7 @@ static void case_other_frees(void)
     if (getenv("LD_PRELOAD") != NULL)
         oh_require(old != NULL && sized != NULL && aligned != NULL);
     for (int i = 0; i < 3; i++) {
-        void *block = keep(aligned_alloc(64, 128));
+        void *block = oh_subject_keep(aligned_alloc(64, 128));
         uintptr_t address = (uintptr_t)block;
         errno = 123;
         if (i == 0 && old != NULL)
@@ -371,103 +373,16 @@ static void case_threads(void)
     }
 }
 
-// The smallest stack that a thread may have, most of it used up already by libc's own needs; the
-// library also meets a module here that it has not seen before.
-static void (*call_through)(void (*function)(void));
-
-static void allocate_and_free(void)
-{
-    void *block = keep(malloc(88));
-    oh_require(block != NULL);
-    free(block);
-}
-
-static void *run_on_a_small_stack(void *arg)
-{
-    (void)arg;
-    call_through(allocate_and_free);
-    return NULL;
-}
-
-static void case_small_stack(void)
-{
-    pthread_attr_t attributes;
-    pthread_t thread;
-    void *handle = dlopen(OH_TEST_PROBE_A, RTLD_NOW);
-    oh_require(handle != NULL);
-    call_through = (void (*)(void (*)(void)))dlsym(handle, "probe_call");
-    oh_require(call_through != NULL);
-    oh_require(pthread_attr_init(&attributes) == 0);
-    oh_require(pthread_attr_setstacksize(&attributes, (size_t)PTHREAD_STACK_MIN) == 0);
-    oh_require(pthread_create(&thread, &attributes, run_on_a_small_stack, NULL) == 0);
-    oh_require(pthread_join(thread, NULL) == 0);
-}
-
-static struct {
-    void *blocks[8];
-    void *handle;
-    void (*free_sized)(void *, size_t); // Where there is one.
-    int status;
-} from_misaligned;
-
-// Runs with the stack off by 8: nothing here may need it aligned.
-static void allocate_and_free_everything(void)
-{
-    void **blocks = from_misaligned.blocks;
-    blocks[0] = malloc(100);
-    blocks[1] = calloc(3, 100);
-    blocks[2] = realloc(malloc(10), 5000);
-    from_misaligned.status = posix_memalign(&blocks[3], 64, 100);
-    blocks[4] = memalign(64, 100);
-    blocks[5] = aligned_alloc(64, 128);
-    blocks[6] = valloc(100);
-    blocks[7] = pvalloc(100);
-    for (int i = 0; i < 8; i++)
-        free(blocks[i]);
-    if (from_misaligned.free_sized != NULL)
-        from_misaligned.free_sized(malloc(100), 100);
-    from_misaligned.status += dlclose(from_misaligned.handle);
-}
-
-// What hand-written assembly and generated code sometimes do.
-static void call_misaligned(void (*function)(void))
-{
-    __asm__ volatile("mov %%rsp, %%rbx\n\t"
-                     "lea -256(%%rsp), %%rsp\n\t"
-                     "and $-16, %%rsp\n\t"
-                     "sub $8, %%rsp\n\t"
-                     "call *%0\n\t"
-                     "mov %%rbx, %%rsp"
-                     :
-                     : "r"(function)
-                     : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "cc",
-                       "memory");
-}
-
-static void case_misaligned_stack(void)
-{
-    from_misaligned.free_sized = (void (*)(void *, size_t))dlsym(RTLD_DEFAULT, "free_sized");
-    for (int i = 0; i < 200; i++) {
-        from_misaligned.handle = dlopen(OH_TEST_PROBE_A, RTLD_NOW);
-        oh_require(from_misaligned.handle != NULL);
-        from_misaligned.status = -1;
-        call_misaligned(allocate_and_free_everything);
-        oh_require_equal(from_misaligned.status, 0);
-        for (int n = 0; n < 8; n++)
-            oh_require(from_misaligned.blocks[n] != NULL);
-    }
-}
-
 static void case_fork(void)
 {
-    char *block = keep(malloc(500));
+    char *block = oh_subject_keep(malloc(500));
     struct wanted before = look(block);
     pid_t pid = fork();
     if (pid == 0) {
         free(block);
         for (int i = 0; i < 1000; i++)
-            free(keep(malloc((size_t)i)));
-        char *grown = keep(realloc(malloc(10), 100000));
+            free(oh_subject_keep(malloc((size_t)i)));
+        char *grown = oh_subject_keep(realloc(malloc(10), 100000));
         oh_require(grown != NULL);
         exit(0); // with its exit handlers
     }
@@ -476,7 +391,7 @@ static void case_fork(void)
     must_be_equal(&before, &after);
     must_be_live(block, 500);
     release(block);
-    void *more = keep(malloc(600));
+    void *more = oh_subject_keep(malloc(600));
     must_be_live(more, 600);
     release(more);
 }
@@ -570,8 +485,9 @@ int main(int argc, char **argv)
         {"other_frees", case_other_frees},
         {"threads", case_threads},
         {"fork", case_fork},
-        {"small_stack", case_small_stack},
-        {"misaligned_stack", case_misaligned_stack},
+        {"small_stack", oh_subject_small_stack},
+        {"stack_use", oh_subject_stack_use},
+        {"misaligned_stack", oh_subject_misaligned_stack},
         {"spawn", case_spawn},
         {"dlclose", case_dlclose},
         {"mixture", case_mixture},

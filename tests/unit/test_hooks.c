@@ -24,6 +24,7 @@ struct mood {
 static const struct mood moods[] = {
     {"bare", {NULL}, 0, 0},
     {"exact", {"OFFHEAP_EXACT=1", "HOOKS_RECORDED=1", NULL}, 1, 1},
+    {"deep", {"OFFHEAP_EXACT=1", "OFFHEAP_MAX_DEPTH=512", "HOOKS_RECORDED=1", NULL}, 1, 1},
     {"sampled", {"OFFHEAP_SAMPLE_BYTES=4096", NULL}, 1, 1},
     {"usual", {NULL}, 1, 1},
     {"disabled", {"OFFHEAP_DISABLE=1", NULL}, 0, 1},
@@ -124,6 +125,12 @@ static void test_the_smallest_stack_is_enough_in_every_mood(void **state)
     run_case("small_stack", 0);
 }
 
+static void test_a_call_takes_a_bounded_part_of_the_hosts_stack(void **state)
+{
+    (void)state;
+    run_case("stack_use", 0);
+}
+
 static void test_a_misaligned_stack_is_as_good_in_every_mood(void **state)
 {
     (void)state;
@@ -166,6 +173,7 @@ int main(void)
         cmocka_unit_test(test_cfree_and_sized_frees_free_in_every_mood),
         cmocka_unit_test(test_blocks_outlive_their_threads_in_every_mood),
         cmocka_unit_test(test_the_smallest_stack_is_enough_in_every_mood),
+        cmocka_unit_test(test_a_call_takes_a_bounded_part_of_the_hosts_stack),
         cmocka_unit_test(test_a_misaligned_stack_is_as_good_in_every_mood),
         cmocka_unit_test(test_a_forked_child_changes_nothing_in_every_mood),
         cmocka_unit_test(test_spawned_programs_have_recordings_of_their_own),
