@@ -62,12 +62,26 @@ static void add_title(struct remarks *remarks)
     end(remarks);
 }
 
+// Whether the remarks below will tell of allocations that the numbers do not hold.
+static bool has_losses(const struct oh_view *view)
+{
+    static const uint8_t losses[] = {OH_COUNTER_dropped_live_full, OH_COUNTER_dropped_stacks_full,
+                                     OH_COUNTER_dropped_no_room, OH_COUNTER_early_calls};
+    for (size_t i = 0; i < sizeof losses / sizeof losses[0]; i++) {
+        if (oh_load_relaxed(&view->header->counters[losses[i]]) != 0)
+            return true;
+    }
+    return view->damaged != 0 || oh_load32_acquire(&view->header->state) == OH_STATE_OFF;
+}
+
 static void add_mode(struct remarks *remarks)
 {
     const struct oh_format_header *header = remarks->view->header;
     struct oh_text *text = begin(remarks);
     if (header->mode == OH_MODE_EXACT) {
-        oh_text_add(text, "exact: every allocation was recorded");
+        oh_text_add(text, has_losses(remarks->view)
+                              ? "exact: no sampling, but not every allocation was recorded"
+                              : "exact: every allocation was recorded");
     } else {
         oh_text_add(text, "sampled: one sample per ");
         oh_text_add_u64(text, header->sample_bytes);

@@ -71,10 +71,14 @@ expect_status 0 "$OFFHEAP_BIN" report "$recorded"
 expect_text out.txt '^  as of +2024-01-02 03:04:05 UTC$' "a killed process's profile is of its file's time"
 
 note "a process that holds more than its bound"
-"$OFFHEAP_BIN" run --exact --max-bytes 2M -o full.pb.gz -- "$OFFHEAP_FIXTURES/bigload" >/dev/null \
+"$OFFHEAP_BIN" run --exact --keep --max-bytes 2M -o full.pb.gz -- "$OFFHEAP_FIXTURES/bigload" >/dev/null \
     2>err.txt </dev/null
 "$OFFHEAP_BIN" report full.pb.gz >report.txt
 expect_text report.txt 'allocations not recorded: the table of .* is full'
+expect_no_text report.txt 'exact: every allocation was recorded' "a claim above the loss"
+expect_status 0 "$OFFHEAP_BIN" report "$(find "$OFFHEAP_DIR" -name 'bigload.*.offheap')"
+told=$(grep -c 'allocations not recorded: the table of .* is full' out.txt)
+[ "$told" -eq 1 ] || fail "the loss is told $told times"
 
 note "nothing"
 mkdir nothing

@@ -143,7 +143,7 @@ static void test_report_largest_first_with_totals(void **state)
     in_order("large", "small");
     has("The title");
     has("comments   whose memory");
-    has("every allocation: the numbers are exact");
+    has("every recorded allocation: the numbers are exact");
     has("in use     4.00 KiB in 20 objects");
     has("by phase   init 3.00 KiB, main 1.00 KiB in use");
     has("75.0%");
@@ -189,7 +189,9 @@ static void test_report_filters(void **state)
     (void)render(&query);
     has("alpha");
     has_not("beta");
-    has("--phase init: 1 of 3 stacks");
+    has("  only       --phase init: 1 of 3 stacks\n"
+        "   in use    1000 B in 10 objects\n"
+        "   allocated 2.05 KiB in 20 objects\n");
     query = everything;
     query.kind = "thread";
     (void)render(&query);

@@ -278,6 +278,28 @@ static void test_build_tells_what_is_missing(void **state)
     assert_true(has_comment("and this"));
 }
 
+static void test_build_exact_is_not_said_to_be_whole_above_losses(void **state)
+{
+    static const char whole[] = "exact: every allocation was recorded";
+    static const char partly[] = "exact: no sampling, but not every allocation was recorded";
+    (void)state;
+    struct oh_format_header *header = oh_synthetic_header(&fixture.recording);
+    for (int loss = 0; loss < 4; loss++) {
+        oh_synthetic_sample(&fixture.recording, OH_MODE_EXACT);
+        memset(header->counters, 0, sizeof header->counters);
+        if (loss == 1)
+            header->counters[OH_COUNTER_dropped_stacks_full] = 1;
+        else if (loss == 2)
+            header->state = OH_STATE_OFF;
+        else if (loss == 3) // The newest index word refers to nothing.
+            oh_synthetic_stack(&fixture.recording, &(struct oh_format_stack){0}, NULL, 0, 0)
+                ->hash++;
+        assert_int_equal(build(NULL), 0);
+        assert_int_equal(has_comment(partly), loss != 0);
+        assert_int_equal(has_comment(whole), loss == 0);
+    }
+}
+
 static bool stop_at_once(void *arg)
 {
     (void)arg;
@@ -374,6 +396,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_build_own_library_is_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_build_tells_what_is_missing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_build_exact_is_not_said_to_be_whole_above_losses,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_build_told_to_stop_gives_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_build_arena_too_small_says_so, setup, teardown),
         cmocka_unit_test_setup_teardown(test_build_flipped_recordings_give_some_profile, setup,

@@ -35,7 +35,7 @@ static void print_when(FILE *out, int64_t time_ns)
 static void print_mode(FILE *out, const struct oh_profile *profile)
 {
     if (profile->period <= 1) {
-        (void)fputs("  measured   every allocation: the numbers are exact\n", out);
+        (void)fputs("  measured   every recorded allocation: the numbers are exact\n", out);
         return;
     }
     char size[OH_HUMAN_BYTES];
@@ -120,8 +120,8 @@ static void print_filters(FILE *out, const struct oh_report_query *query,
         (void)fprintf(out, " --focus %s", query->focus);
     }
     (void)fprintf(out, ": %zu of %zu stacks\n", rows->shown.rows, rows->total.rows);
-    print_total(out, "  in use", &rows->shown, OH_VALUE_INUSE_SPACE, OH_VALUE_INUSE_OBJECTS);
-    print_total(out, "  allocated", &rows->shown, OH_VALUE_ALLOC_SPACE, OH_VALUE_ALLOC_OBJECTS);
+    print_total(out, " in use", &rows->shown, OH_VALUE_INUSE_SPACE, OH_VALUE_INUSE_OBJECTS);
+    print_total(out, " allocated", &rows->shown, OH_VALUE_ALLOC_SPACE, OH_VALUE_ALLOC_OBJECTS);
 }
 
 static void print_share(FILE *out, double part, double whole)
