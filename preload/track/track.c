@@ -164,7 +164,8 @@ static uint32_t capture(uint64_t *pcs, uint32_t max_depth)
     return stack;
 }
 
-// Two frames of different size, so that the usual depth costs the host's stack 1 KiB, not 4.
+// Two frames of different size, so that the usual depth leaves 3 KiB of the host's stack alone
+// (track.h has the whole cost).
 static OH_NOINLINE uint32_t capture_usual(void)
 {
     uint64_t pcs[USUAL_DEPTH];
