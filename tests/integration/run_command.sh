@@ -78,6 +78,20 @@ expect_status 0 env LD_PRELOAD="$OFFHEAP_LIB" OFFHEAP_DIR="$PWD/a b" OFFHEAP_EXA
 cp out.txt "a b/out"
 check_truth "a b/out" "$(find "a b" -name '*é.pb.gz')" -v nodwarf=1
 
+note "limits under which there is no recording"
+expect_status 125 sh -c 'ulimit -f 100 && exec "$@"' sh "$OFFHEAP_BIN" run -o none.pb.gz -- "$leak"
+expect_text err.txt 'no recording can be made in .*: File too large'
+expect_text err.txt 'try: .*ulimit -f'
+expect_status 0 sh -c 'ulimit -f 700 && exec "$@"' sh "$OFFHEAP_BIN" run -o none.pb.gz -- "$leak"
+expect_text err.txt 'no room for it: files are limited to 350 KiB \(ulimit -f\)'
+expect_no_text err.txt 'ulimit -v'
+expect_status 1 sh -c 'ulimit -f 1 && exec "$@"' sh "$OFFHEAP_BIN" export -o none.pb.gz \
+    "$(find "$OFFHEAP_DIR" -name '*.offheap' | head -n 1)"
+expect_text err.txt 'cannot write the profile none\.pb\.gz: File too large'
+expect_status 0 sh -c 'ulimit -v 100000 && exec "$@"' sh "$OFFHEAP_BIN" run -o none.pb.gz -- "$leak"
+expect_text err.txt 'no room for it: the address space is limited to 97\.7 MiB \(ulimit -v\)'
+expect_no_text err.txt 'ulimit -f'
+
 # Of a program that executes another: the last is what the pid was.
 note "exec"
 run_fixture exec 6 sh -c "exec '$OFFHEAP_FIXTURES/tiny' 6"

@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/human.h"
 #include "base/path.h"
 #include "cli/cli.h"
 #include "cli/run_child.h"
@@ -23,6 +25,8 @@ enum {
     OH_RUN_DIR,
     OH_RUN_KEEP,
 };
+
+enum { OH_RUN_LIMIT_BYTES = 128 };
 
 static const struct oh_cli_option options[] = {
     {'o', "output", "FILE", "the program's profile; its children's get their pid in the name"},
@@ -150,8 +154,29 @@ static int prepare(const struct oh_run_options *o, char path[PATH_MAX], uint64_t
     return result == 0 ? OH_EXIT_OK : OH_EXIT_NOT_STARTED;
 }
 
+// A limit that the program has from us and under which a recording may not have been made; "" when
+// there is none.
+static void describe_limit(int resource, const char *of_what, const char *option,
+                           char text[OH_RUN_LIMIT_BYTES])
+{
+    struct rlimit limit;
+    char size[OH_HUMAN_BYTES];
+    text[0] = '\0';
+    if (getrlimit(resource, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+        oh_human_format_bytes((double)limit.rlim_cur, size);
+        (void)snprintf(text, OH_RUN_LIMIT_BYTES,
+                       "\nor there was no room for it: %s limited to %s "
+                       "(ulimit %s)",
+                       of_what, size, option);
+    }
+}
+
 static void tell_no_recording(const char *program)
 {
+    char file_limit[OH_RUN_LIMIT_BYTES];
+    char memory_limit[OH_RUN_LIMIT_BYTES];
+    describe_limit(RLIMIT_FSIZE, "files are", "-f", file_limit);
+    describe_limit(RLIMIT_AS, "the address space is", "-v", memory_limit);
     const char *const disabled = getenv("OFFHEAP_DISABLE");
     struct oh_err err;
     if (disabled != NULL && strcmp(disabled, "1") == 0) {
@@ -163,9 +188,9 @@ static void tell_no_recording(const char *program)
     } else {
         oh_cli_note("%s left no recording: it replaced itself with a program that cannot be "
                     "recorded (static, with raised privileges), cleared its environment, or ended "
-                    "before its first allocation\ntry: offheap run on that program itself, or "
+                    "before its first allocation%s%s\ntry: offheap run on that program itself, or "
                     "offheap list while it runs",
-                    program);
+                    program, file_limit, memory_limit);
     }
 }
 

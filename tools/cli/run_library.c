@@ -93,6 +93,16 @@ static int probe(const char *dir)
     return result;
 }
 
+static const char *advice_for(int code)
+{
+    switch (code) {
+    case -ENOSPC:
+    case -EDQUOT: return "make room there, or another directory with --dir";
+    case -EFBIG: return "a larger limit of files (ulimit -f)";
+    default: return "a directory that exists and that you may write, with --dir";
+    }
+}
+
 int oh_run_check_dir(const char *dir, struct oh_err *err)
 {
     const char *dirs[OH_PATH_RECORDING_DIRS] = {dir};
@@ -106,7 +116,5 @@ int oh_run_check_dir(const char *dir, struct oh_err *err)
     }
     return oh_err_set(err, result, "no recording can be made in %s: %s\ntry: %s",
                       dir != NULL ? dir : "TMPDIR, /var/tmp or /tmp", strerror(-result),
-                      result == -ENOSPC || result == -EDQUOT
-                          ? "make room there, or another directory with --dir"
-                          : "a directory that exists and that you may write, with --dir");
+                      advice_for(result));
 }
