@@ -105,7 +105,7 @@ static int read_memory(pid_t pid, uint64_t address, void *out, size_t size)
     return result;
 }
 
-static int open_library(pid_t pid, const struct oh_library_search *library)
+static int open_library(pid_t pid, const struct oh_library_search *library, struct stat *info)
 {
     char *path = NULL;
     if (library->is_deleted) {
@@ -117,20 +117,19 @@ static int open_library(pid_t pid, const struct oh_library_search *library)
     if (path == NULL) {
         return -ENOMEM;
     }
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    const int result = fd < 0 ? -errno : fd;
+    const int fd = oh_file_open_regular(path, info);
     free(path);
-    return result;
+    return fd;
 }
 
 static int read_status(pid_t pid, const struct oh_library_search *library, struct oh_status *status)
 {
-    const int fd = open_library(pid, library);
+    struct stat info;
+    const int fd = open_library(pid, library, &info);
     if (fd < 0) {
         return fd;
     }
-    struct stat info;
-    if (fstat(fd, &info) != 0 || info.st_size <= 0) {
+    if (info.st_size <= 0) {
         (void)close(fd);
         return -EIO;
     }
