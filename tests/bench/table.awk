@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Makes the table (standard output) and the JSON (the file `json`) of run.sh's single measurements:
+#   WORKLOAD MODE BASE ROUND NANOSECONDS KIB ...      WORKLOAD MODE instructions COUNT
+
+$3 == "instructions" {
+    instructions[$1, $2] = $4
+    next
+}
+
+{
+    key = $1 SUBSEP $2
+    if (!(key in base)) {
+        keys[++count] = key
+        base[key] = $3
+    }
+    ns[key, $4] = $5
+    kib[key, $4] = $6
+    if ($4 > last)
+        last = $4
+}
+
+# Puts into sorted[1..n] what the rounds of one key gave; returns n.
+function collect(key, what,    round, n, at, value, reference) {
+    n = 0
+    reference = key
+    sub(SUBSEP ".*", "", reference)
+    reference = reference SUBSEP base[key]
+    for (round = 1; round <= last; round++) {
+        if (!((key, round) in ns))
+            continue
+        if (what != "ns" && !((reference, round) in ns))
+            continue
+        if (what == "ns")
+            value = ns[key, round]
+        else if (what == "ratio")
+            value = ns[key, round] / ns[reference, round]
+        else
+            value = kib[key, round] - kib[reference, round]
+        for (at = ++n; at > 1 && sorted[at - 1] > value; at--)
+            sorted[at] = sorted[at - 1]
+        sorted[at] = value
+    }
+    return n
+}
+
+function median(n) {
+    return n % 2 ? sorted[(n + 1) / 2] : (sorted[n / 2] + sorted[n / 2 + 1]) / 2
+}
+
+function time_text(value) {
+    if (value >= 1e6)
+        return sprintf("%.1f ms", value / 1e6)
+    return sprintf("%.1f ns", value)
+}
+
+END {
+    printf "%d rounds in %d s, load average at the start %s\n\n", rounds, seconds, load
+    format = "%-11s %-14s %-9s %10s %7s %15s %9s %8s\n"
+    printf format, "workload", "mode", "over", "time", "ratio", "least-greatest", "RSS +KiB", "instr."
+    printf "{\"rounds\": %d, \"load\": %s, \"rows\": [", rounds, load >json
+    for (i = 1; i <= count; i++) {
+        key = keys[i]
+        split(key, part, SUBSEP)
+        n = collect(key, "ns")
+        time = median(n)
+        n = collect(key, "ratio")
+        if (n == 0)
+            continue
+        ratio = median(n)
+        least = sorted[1]
+        greatest = sorted[n]
+        n = collect(key, "kib")
+        memory = median(n)
+        known = (key in instructions) ? instructions[key] : ""
+        if (part[1] != previous && i > 1)
+            print ""
+        previous = part[1]
+        printf format, part[1], part[2], base[key], time_text(time), sprintf("%.2f", ratio),
+            sprintf("%.2f-%.2f", least, greatest), sprintf("%.0f", memory),
+            known
+        row = sprintf("{\"workload\": \"%s\", \"mode\": \"%s\", \"base\": \"%s\"", part[1], part[2],
+            base[key])
+        row = row sprintf(", \"ns\": %.3f, \"ratio\": %.4f, \"least\": %.4f", time, ratio, least)
+        row = row sprintf(", \"greatest\": %.4f, \"rss_kib\": %.0f", greatest, memory)
+        if (known != "")
+            row = row ", \"instructions\": " known
+        printf "%s\n%s}", separator, row >json
+        separator = ","
+    }
+    print "\n]}" >json
+}
