@@ -114,11 +114,6 @@ long oh_sys_reserve(int fd, uint64_t offset, uint64_t length)
     return 0;
 }
 
-long oh_sys_ftruncate(int fd, off_t length)
-{
-    return call2(SYS_ftruncate, fd, length);
-}
-
 uint64_t oh_sys_file_size_limit(void)
 {
     struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
@@ -220,13 +215,6 @@ long oh_sys_getrandom(void *buf, size_t size)
 {
     enum { NONBLOCK = 1 };
     return call3(SYS_getrandom, (long)buf, (long)size, NONBLOCK);
-}
-
-long oh_sys_block_signals(void)
-{
-    uint64_t all = UINT64_MAX;
-    enum { HOW_BLOCK = 0 };
-    return call4(SYS_rt_sigprocmask, HOW_BLOCK, (long)&all, 0, SIGNAL_SET_BYTES);
 }
 
 long oh_sys_swap_signals(uint64_t blocked, uint64_t *before)

@@ -34,7 +34,6 @@ long oh_sys_access_write(const char *path);
 // Has [offset, offset + length) on the disk and extends the file (fallocate): 0, or a negative error.
 // Bounded, also while signals keep coming.
 long oh_sys_reserve(int fd, uint64_t offset, uint64_t length);
-long oh_sys_ftruncate(int fd, off_t length);
 uint64_t oh_sys_file_size_limit(void); // RLIMIT_FSIZE; UINT64_MAX when there is none.
 long oh_sys_rename(const char *from, const char *to);
 // -EEXIST when `to` is there; other errors also where the file system cannot promise that.
@@ -55,8 +54,6 @@ long oh_sys_gettid(void);
 uint64_t oh_sys_clock_ns(clockid_t clock);
 long oh_sys_nanosleep_ns(uint64_t ns);
 long oh_sys_getrandom(void *buf, size_t size);
-// Blocks every signal that can be blocked, for the calling thread.
-long oh_sys_block_signals(void);
 // Sets the calling thread's blocked signals and tells which were (a bit each, signal 1 lowest).
 long oh_sys_swap_signals(uint64_t blocked, uint64_t *before);
 _Noreturn void oh_sys_exit_group(int code);
