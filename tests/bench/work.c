@@ -20,9 +20,8 @@
 
 enum {
     SMALL_BYTES = 64,
-    PAIR_FRAMES = 4, // With main and its callers, a capture sees about six above.
-    DEEP_FRAMES = 20,
-    DEEP_FORKS = 6, // 64 paths.
+    DEEP_FRAMES = 14, // With the forks, main and its callers: thirty.
+    DEEP_FORKS = 6,   // 64 paths.
     RANDOM_BLOCKS = 100000,
     LIVE_BYTES = 6 << 20, // Twelve means of the default: missed once in 160,000.
     RING_SLOTS = 1024
@@ -111,7 +110,7 @@ static NOINLINE void descend(unsigned frames, void (*body)(uint64_t), uint64_t o
 
 static void run_pair(uint64_t ops)
 {
-    descend(PAIR_FRAMES, pair_loop, ops);
+    pair_loop(ops);
 }
 
 static void run_deep(uint64_t ops)
@@ -121,7 +120,7 @@ static void run_deep(uint64_t ops)
 
 static void run_leak(uint64_t ops)
 {
-    descend(PAIR_FRAMES, leak_loop, ops);
+    leak_loop(ops);
 }
 
 // --- realloc, mmap -----------------------------------------------------------------------------
