@@ -84,7 +84,7 @@ static void test_id_is_never_the_free_name(void **state)
 static void check_name(const char *pattern, bool with_pid, const char *expected)
 {
     char got[OH_OUTFILE_PATH_BYTES];
-    assert_int_equal(oh_outfile_name(pattern, "/work/dir", 4711, with_pid, got), 0);
+    assert_int_equal(oh_outfile_name(pattern, "/srv/dir", 4711, with_pid, got), 0);
     assert_string_equal(got, expected);
 }
 
@@ -92,7 +92,7 @@ static void test_name_is_the_pattern_of_the_owner(void **state)
 {
     (void)state;
     check_name("/tmp/p.pb.gz", false, "/tmp/p.pb.gz");
-    check_name("p.pb.gz", false, "/work/dir/p.pb.gz");
+    check_name("p.pb.gz", false, "/srv/dir/p.pb.gz");
     check_name("/tmp/p.%p.pb.gz", false, "/tmp/p.4711.pb.gz");
     check_name("/tmp/%p/%p", false, "/tmp/4711/4711");
     check_name("/tmp/100%", false, "/tmp/100%");
@@ -102,7 +102,7 @@ static void test_name_of_others_has_the_pid_before_the_suffix(void **state)
 {
     (void)state;
     check_name("/tmp/p.pb.gz", true, "/tmp/p.4711.pb.gz");
-    check_name("p.pb.gz", true, "/work/dir/p.4711.pb.gz");
+    check_name("p.pb.gz", true, "/srv/dir/p.4711.pb.gz");
     check_name("/tmp/p.prof", true, "/tmp/p.4711.prof");
     check_name("/tmp/p", true, "/tmp/p.4711");
     check_name("/tmp/v1.2/p", true, "/tmp/v1.2/p.4711");
