@@ -8,6 +8,7 @@
 // made before and kept: their addresses fill its filter.
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -223,6 +224,7 @@ static void *cross_thread(void *arg)
     uint64_t freed = 0;
     while (sent < peer->ops || freed < peer->ops) {
         _Atomic(void *) *out = &peer->out->slots[sent % RING_SLOTS];
+        uint64_t before = sent + freed;
         if (sent < peer->ops && atomic_load_explicit(out, memory_order_acquire) == NULL) {
             atomic_store_explicit(out, small_block(SMALL_BYTES), memory_order_release);
             sent++;
@@ -234,6 +236,8 @@ static void *cross_thread(void *arg)
             free(block);
             freed++;
         }
+        if (sent + freed == before)
+            sched_yield(); // The other thread may have no processor.
     }
     return NULL;
 }
