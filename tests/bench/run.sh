@@ -10,7 +10,7 @@
 # Installs the peers when it may (apt, as root) and leaves out those that are not there. Leaves
 # table.txt, results.json and the single measurements (raw.txt) in build/bench. From the environment:
 #   BENCH_LIBRARY    measures this liboffheap.so instead of building build/release
-#   BENCH_ROUNDS     rounds (3 when quick, else 9)
+#   BENCH_ROUNDS     rounds (5 when quick, else 9)
 #   BENCH_WORKLOADS  only these, by the names of the table
 
 set -eu
@@ -24,7 +24,7 @@ trap 'rm -rf "$scratch"' EXIT
 library_dir=/usr/lib/x86_64-linux-gnu
 
 case ${1-} in
-quick) rounds=${BENCH_ROUNDS-3} scale=1 ;;
+quick) rounds=${BENCH_ROUNDS-5} scale=1 ;;
 '') rounds=${BENCH_ROUNDS-9} scale=4 ;;
 *)
     echo 'usage: sh tests/bench/run.sh [quick]' >&2
