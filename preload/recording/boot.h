@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { OH_BOOT_BYTES = 256 * 1024 };
+enum { OH_BOOT_BYTES = 64 * 1024 };
 
 bool oh_boot_owns(const void *block);
 void *oh_boot_alloc(size_t align, size_t size); // Zeroed; align is a power of two.

@@ -14,7 +14,7 @@
 static void alloc_keeps_alignment(void *arg)
 {
     (void)arg;
-    for (size_t align = 1; align <= 65536; align *= 2) {
+    for (size_t align = 1; align <= 8192; align *= 2) {
         uint8_t *block = oh_boot_alloc(align, 24);
         oh_require(block != NULL);
         oh_require((uintptr_t)block % (align < 16 ? 16 : align) == 0);
