@@ -83,13 +83,15 @@ expect_text out.txt '^LD_PRELOAD=.*liboffheap\.so:libm\.so\.6$'
 # Two processes, one name.
 note "one name for two processes"
 mkdir two
+# They run at the same time: one that begins after the other's end replaces an earlier run's profile.
 for each in 1 2; do
-    LD_PRELOAD="$OFFHEAP_LIB" OFFHEAP_EXACT=1 OFFHEAP_PROFILE="$PWD/two/p.pb.gz" "$leak" >two.out &
+    LD_PRELOAD="$OFFHEAP_LIB" OFFHEAP_EXACT=1 OFFHEAP_PROFILE="$PWD/two/p.pb.gz" sleep 3 &
 done
 wait
 [ "$(find two -type f | wc -l)" -eq 2 ] || { fail "two profiles are wanted"; ls two; }
 for file in two/*; do
-    check_truth two.out "$file" -v nodwarf=1
+    expect_status 0 "$OFFHEAP_BIN" report "$file"
+    expect_text out.txt 'every allocation' "$file"
 done
 
 # A container whose pid 1 was restarted: the new process is not its own predecessor.
