@@ -94,9 +94,17 @@ bool oh_elf_has_dwarf(const struct oh_elf *elf); // .debug_info with bytes, comp
 struct oh_elf_bytes oh_elf_find_note(struct oh_elf_bytes notes, size_t align, const char *owner,
                                      uint32_t type);
 
-// Builds the index. 0; -ENOENT: no function symbols; -ENOMEM: the arena is full.
+// ELF addresses from begin to before end.
+struct oh_elf_span {
+    uint64_t begin;
+    uint64_t end;
+};
+
+// Builds the index, without the symbols that begin in the span: where another table names the code
+// (Go's, of which there may be hundreds of thousands), its symbols need be neither sorted nor kept.
+// 0; -ENOENT: no function symbols; -ENOMEM: the arena is full.
 int oh_elf_symbols_open(struct oh_elf_symbols *symbols, const struct oh_elf *elf,
-                        struct oh_arena *arena);
+                        struct oh_elf_span without, struct oh_arena *arena);
 
 // The function that covers the address. Of several the narrowest start wins, then the plainest
 // name (fewest leading underscores, global before weak before local). A symbol without a size

@@ -66,15 +66,21 @@ static uint32_t rank_of(const Elf64_Sym *symbol, const char *name, size_t len)
     return rank;
 }
 
-// Whether the symbol names code; slot is then filled, but for the end of one without a size,
+// Whether the symbol may name code that is wanted, as far as its entry in the table says.
+static bool is_candidate(const Elf64_Sym *symbol, struct oh_elf_span without)
+{
+    uint8_t type = ELF64_ST_TYPE(symbol->st_info);
+    return (type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE) &&
+           symbol->st_shndx != SHN_UNDEF &&
+           (symbol->st_value < without.begin || symbol->st_value >= without.end);
+}
+
+// Whether a candidate names code; slot is then filled, but for the end of one without a size,
 // which is its section's until the neighbours are known.
 static bool accept(const struct oh_elf *elf, struct oh_elf_bytes names, const Elf64_Sym *symbol,
                    struct oh_elf_symbol_slot *slot)
 {
     uint8_t type = ELF64_ST_TYPE(symbol->st_info);
-    if ((type != STT_FUNC && type != STT_GNU_IFUNC && type != STT_NOTYPE) ||
-        symbol->st_shndx == SHN_UNDEF)
-        return false;
     Elf64_Shdr section;
     bool has_section =
         symbol->st_shndx < SHN_LORESERVE && oh_elf_section(elf, symbol->st_shndx, &section);
@@ -143,7 +149,7 @@ static void close_open_ends(struct oh_elf_symbol_slot *slots, size_t count)
 }
 
 int oh_elf_symbols_open(struct oh_elf_symbols *symbols, const struct oh_elf *elf,
-                        struct oh_arena *arena)
+                        struct oh_elf_span without, struct oh_arena *arena)
 {
     struct oh_elf_bytes names = {0};
     struct oh_elf_bytes table = symbol_bytes(elf, SHT_SYMTAB, &names);
@@ -156,7 +162,7 @@ int oh_elf_symbols_open(struct oh_elf_symbols *symbols, const struct oh_elf *elf
     size_t count = 0;
     for (size_t at = 0; table.len - at >= sizeof symbol; at += sizeof symbol) {
         memcpy(&symbol, table.data + at, sizeof symbol);
-        count += accept(elf, names, &symbol, &slot) ? 1 : 0;
+        count += is_candidate(&symbol, without) && accept(elf, names, &symbol, &slot) ? 1 : 0;
     }
     if (count == 0)
         return -ENOENT;
@@ -167,7 +173,7 @@ int oh_elf_symbols_open(struct oh_elf_symbols *symbols, const struct oh_elf *elf
     size_t filled = 0;
     for (size_t at = 0; table.len - at >= sizeof symbol && filled < count; at += sizeof symbol) {
         memcpy(&symbol, table.data + at, sizeof symbol);
-        if (accept(elf, names, &symbol, &slot))
+        if (is_candidate(&symbol, without) && accept(elf, names, &symbol, &slot))
             slots[filled++] = slot;
     }
     sort(slots, filled);

@@ -44,10 +44,18 @@ static uint32_t hash_words(uint64_t seed, const uint32_t *words, size_t count)
 static uint32_t hash_string(const void *entry)
 {
     const struct oh_profile_string *string = entry;
-    uint64_t hash = string->length;
-    for (uint32_t i = 0; i < string->length; i++)
-        hash = (hash ^ (uint8_t)string->data[i]) * UINT64_C(0x100000001b3);
-    return (uint32_t)oh_hash_mix(hash);
+    const char *at = string->data;
+    size_t left = string->length;
+    uint64_t hash = left;
+    uint64_t word = 0;
+    for (; left >= sizeof word; at += sizeof word, left -= sizeof word) {
+        memcpy(&word, at, sizeof word);
+        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 32;
+    }
+    word = 0;
+    memcpy(&word, at, left);
+    return (uint32_t)oh_hash_mix(hash ^ word);
 }
 
 static bool same_string(const void *a, const void *b)
@@ -305,11 +313,24 @@ static size_t utf8_length(const uint8_t *data, size_t length)
     return bytes;
 }
 
+// How many bytes of plain ASCII the text begins with, eight at a time.
+static size_t skip_ascii(const char *data, size_t length)
+{
+    uint64_t word = 0;
+    size_t at = 0;
+    for (; length - at >= sizeof word; at += sizeof word) {
+        memcpy(&word, data + at, sizeof word);
+        if ((word & UINT64_C(0x8080808080808080)) != 0)
+            break;
+    }
+    return at;
+}
+
 static bool is_fit(const char *data, size_t length)
 {
     if (length > OH_PROFILE_MAX_STRING)
         return false;
-    for (size_t at = 0; at < length;) {
+    for (size_t at = skip_ascii(data, length); at < length;) {
         size_t bytes = utf8_length((const uint8_t *)data + at, length - at);
         if (bytes == 0)
             return false;

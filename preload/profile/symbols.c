@@ -126,10 +126,10 @@ struct oh_symbol_module *oh_symbols_find_module(struct oh_symbols *symbols, uint
                                                 uint64_t address)
 {
     for (uint32_t i = 0; i < symbols->module_count; i++) {
-        const struct oh_format_module *raw = &symbols->modules[i].raw;
-        if (address >= raw->start && address < raw->end && epoch >= raw->first_epoch &&
-            epoch <= raw->last_epoch)
-            return &symbols->modules[i];
+        struct oh_symbol_module *module = &symbols->modules[i];
+        if (address >= module->raw.start && address < module->raw.end &&
+            oh_symbols_was_loaded(module, epoch))
+            return module;
     }
     return NULL;
 }
@@ -222,8 +222,17 @@ static bool has_go(struct oh_symbols *symbols, struct oh_symbol_module *module)
         if (!found)
             found = has_file(symbols, module) && open_file_go(module);
         image->go_state = found ? TABLE_OPEN : TABLE_ABSENT;
+        module->is_go_named = found;
     }
     return image->go_state == TABLE_OPEN;
+}
+
+struct oh_elf_span oh_symbols_go_span(const struct oh_symbol_module *module)
+{
+    const struct oh_format_module *raw = &module->raw;
+    if (!module->is_go_named)
+        return (struct oh_elf_span){0};
+    return (struct oh_elf_span){raw->go_text - raw->base, raw->go_text_end - raw->base};
 }
 
 // Hands frames on with what only this module knows of them.
@@ -273,7 +282,8 @@ static int symbol_frames(struct oh_symbols *symbols, struct oh_symbol_module *mo
     if (!has_file(symbols, module))
         return 0;
     if (image->c_state == TABLE_UNASKED) {
-        int rc = oh_elf_symbols_open(&image->c, &image->file.elf, symbols->arena);
+        int rc = oh_elf_symbols_open(&image->c, &image->file.elf, oh_symbols_go_span(module),
+                                     symbols->arena);
         image->c_state = rc == 0 ? TABLE_OPEN : TABLE_ABSENT;
     }
     if (image->c_state != TABLE_OPEN || !oh_elf_symbols_find(&image->c, address, &symbol))
@@ -293,6 +303,8 @@ static int c_frames(struct oh_symbols *symbols, struct oh_symbol_module *module,
                     struct relay *relay)
 {
     const struct oh_symbol_source *source = &symbols->source;
+    if (module->raw.go_text != module->raw.go_text_end)
+        (void)has_go(symbols, module); // Who names C may then leave Go's part out.
     if (source->c_frames == NULL)
         return symbol_frames(symbols, module, address, relay);
     if (!has_file(symbols, module) &&

@@ -19,6 +19,7 @@
 
 #include "offheap/format.h"
 #include "profile/arena.h"
+#include "profile/elf.h"
 #include "profile/view.h"
 
 enum oh_symbol_frame_flag {
@@ -68,6 +69,7 @@ struct oh_symbol_module {
     size_t path_len;
     size_t name_len;
     enum oh_symbol_verdict verdict;
+    bool is_go_named;      // Its Go code is named by Go's own table, which is open.
     uint64_t fallback_pcs; // Addresses that got `[name]`.
     struct oh_symbol_image *image;
     void *source_data; // The source's own: NULL at first, never touched here.
@@ -82,7 +84,8 @@ struct oh_symbol_source {
     const char *(*find_file)(void *self, struct oh_symbol_module *module,
                              enum oh_symbol_verdict *verdict);
     // C, C++, Rust. address is pc minus the module's base. Returns the number of frames, 0 when
-    // nothing is known. Called only for modules whose verdict is OH_VERDICT_OK, or MISSING when
+    // nothing is known. Go's own code is not asked for where module->is_go_named is set, which is
+    // known by then. Called only for modules whose verdict is OH_VERDICT_OK, or MISSING when
     // asks_without_file is set (a debug file alone may be there).
     int (*c_frames)(void *self, struct oh_symbol_module *module, uint64_t address,
                     oh_symbol_emit_fn *emit, void *arg);
@@ -103,6 +106,15 @@ int oh_symbols_init(struct oh_symbols *symbols, struct oh_arena *arena, struct o
                     const struct oh_symbol_source *source, bool is_own_process);
 // Unmaps the files. Does not free the arena.
 void oh_symbols_fini(struct oh_symbols *symbols);
+
+// ELF addresses of code that Go's own table names: {0} when there is none.
+struct oh_elf_span oh_symbols_go_span(const struct oh_symbol_module *module);
+
+// Whether the module was there in that epoch.
+static inline bool oh_symbols_was_loaded(const struct oh_symbol_module *module, uint64_t epoch)
+{
+    return epoch >= module->raw.first_epoch && epoch <= module->raw.last_epoch;
+}
 
 // The module that held the address in that epoch, NULL when none did.
 struct oh_symbol_module *oh_symbols_find_module(struct oh_symbols *symbols, uint64_t epoch,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// See writer.h. An address is named once per module epoch (a "place"); a stack is then a row of
-// places. Objects are summed in the recording's fixed point and rounded when all is summed, so that
+// See writer.h. An address of a module is named once (a "place"), however many epochs the module
+// lived through; a stack is then a row of places. Objects are summed in the recording's fixed point and rounded when all is summed, so that
 // alloc >= inuse holds for every sample.
 
 #include "profile/writer.h"
@@ -27,7 +27,8 @@ static const char goexit_name[] = "runtime.goexit";
 
 // What an address turned into. A place that is not shown has no lines.
 struct place {
-    uint64_t epoch;
+    const struct oh_symbol_module *module; // NULL: no module held the address in that epoch.
+    uint64_t epoch;                        // The one that it was first seen in.
     uint64_t address;
     const struct oh_label_frame *frames; // One per line of the location.
     uint32_t frame_count;
@@ -41,9 +42,11 @@ struct build {
     struct oh_arena *arena;
     struct oh_profile *profile;
 
+    uint32_t *mappings; // By module: its mapping, from 1 on; 0: not interned yet.
     struct place *places;
     uint32_t place_count, place_room;
-    struct oh_keymap place_map;  // (epoch, address) to places.
+    struct oh_keymap place_map;  // (epoch, address) to places,
+    struct oh_keymap module_map; // and (module, address).
     struct oh_keymap sample_map; // A stack's reference to its sample.
 
     struct oh_profile_line lines[LINES_MAX]; // Of the address that is being named.
@@ -73,11 +76,13 @@ static int intern_lines(struct build *build, const struct oh_symbol_frame *frame
     struct oh_profile *profile = build->profile;
     struct oh_profile_function function = {.start_line = frame->start_line};
     struct oh_profile_line *line = &build->lines[build->line_count];
-    bool has_system_name = frame->system_name_len != 0;
+    bool has_system_name =
+        frame->system_name_len != 0 &&
+        (frame->system_name != frame->name || frame->system_name_len != frame->name_len);
     int rc = oh_profile_intern_string(profile, frame->name, frame->name_len, &function.name);
-    if (rc == 0)
-        rc = oh_profile_intern_string(profile, has_system_name ? frame->system_name : frame->name,
-                                      has_system_name ? frame->system_name_len : frame->name_len,
+    function.system_name = function.name;
+    if (rc == 0 && has_system_name)
+        rc = oh_profile_intern_string(profile, frame->system_name, frame->system_name_len,
                                       &function.system_name);
     if (rc == 0 && frame->file_len != 0)
         rc = oh_profile_intern_string(profile, frame->file, frame->file_len, &function.file);
@@ -129,6 +134,16 @@ static int intern_mapping(struct build *build, const struct oh_symbol_module *mo
     return rc != 0 ? rc : oh_profile_intern_mapping(build->profile, &mapping, index);
 }
 
+static int get_mapping(struct build *build, const struct oh_symbol_module *module, uint32_t *index)
+{
+    uint32_t *known = &build->mappings[module - build->symbols->modules];
+    int rc = *known == 0 ? intern_mapping(build, module, index) : 0;
+    if (rc == 0 && *known == 0)
+        *known = *index + 1;
+    *index = *known - 1;
+    return rc;
+}
+
 // The executable is the first mapping, whether or not it has samples: pprof shows it as the file.
 static int intern_main_mapping(struct build *build)
 {
@@ -164,7 +179,7 @@ static int make_location(struct build *build, const struct oh_symbol_module *mod
         .line_count = build->line_count,
         .mapping = OH_PROFILE_NONE,
     };
-    int rc = module != NULL ? intern_mapping(build, module, &location.mapping) : 0;
+    int rc = module != NULL ? get_mapping(build, module, &location.mapping) : 0;
     if (rc == 0)
         rc = oh_profile_intern_location(build->profile, &location, &place->location);
     if (rc != 0)
@@ -179,10 +194,8 @@ static int make_location(struct build *build, const struct oh_symbol_module *mod
     return 0;
 }
 
-static int name_place(struct build *build, struct place *place)
+static int name_place(struct build *build, struct oh_symbol_module *module, struct place *place)
 {
-    struct oh_symbol_module *module =
-        oh_symbols_find_module(build->symbols, place->epoch, place->address);
     build->line_count = 0;
     build->error = 0;
     if (module == NULL || (module->raw.flags & OH_MODULE_SELF) == 0)
@@ -208,24 +221,48 @@ static int grow_places(struct build *build)
     return 0;
 }
 
+static bool is_place(const struct place *place, uint64_t epoch, uint64_t address)
+{
+    const struct oh_symbol_module *module = place->module;
+    return place->address == address &&
+           (module != NULL ? oh_symbols_was_loaded(module, epoch) : place->epoch == epoch);
+}
+
+// The place of a pair that has not been seen, or not lately. Two pairs may have one key: the later
+// one is named again.
+static int get_place_of_module(struct build *build, uint64_t epoch, uint64_t address,
+                               struct place *place, uint32_t *number)
+{
+    struct oh_symbol_module *module = oh_symbols_find_module(build->symbols, epoch, address);
+    uint64_t key = oh_hash_mix(module != NULL ? ~(uint64_t)module->number : epoch) ^ address;
+    if (oh_keymap_find(&build->module_map, key, number) &&
+        build->places[*number].module == module &&
+        is_place(&build->places[*number], epoch, address)) {
+        *place = build->places[*number];
+        return 0;
+    }
+    *place = (struct place){.module = module, .epoch = epoch, .address = address};
+    int rc = name_place(build, module, place);
+    if (rc == 0)
+        rc = grow_places(build);
+    if (rc != 0)
+        return rc;
+    *number = build->place_count++;
+    build->places[*number] = *place;
+    return oh_keymap_put(&build->module_map, build->arena, key, *number);
+}
+
 static int get_place(struct build *build, uint64_t epoch, uint64_t address, struct place *place)
 {
     uint64_t key = oh_hash_mix(epoch) ^ address;
     uint32_t number;
-    bool known = oh_keymap_find(&build->place_map, key, &number);
-    if (known && build->places[number].epoch == epoch && build->places[number].address == address) {
+    if (oh_keymap_find(&build->place_map, key, &number) &&
+        is_place(&build->places[number], epoch, address)) {
         *place = build->places[number];
         return 0;
     }
-    *place = (struct place){.epoch = epoch, .address = address};
-    int rc = name_place(build, place);
-    if (rc != 0 || known) // Two pairs with one key: the second is named each time.
-        return rc;
-    rc = grow_places(build);
-    if (rc != 0)
-        return rc;
-    build->places[build->place_count] = *place;
-    return oh_keymap_put(&build->place_map, build->arena, key, build->place_count++);
+    int rc = get_place_of_module(build, epoch, address, place, &number);
+    return rc != 0 ? rc : oh_keymap_put(&build->place_map, build->arena, key, number);
 }
 
 static int grow_frames(struct build *build, size_t more)
@@ -425,6 +462,10 @@ int oh_writer_build(struct oh_view *view, struct oh_symbols *symbols,
         return -ENOMEM;
     *build = (struct build){
         .view = view, .symbols = symbols, .options = options, .arena = arena, .profile = profile};
+    build->mappings =
+        oh_arena_array(arena, symbols->module_count, sizeof *build->mappings, _Alignof(uint32_t));
+    if (build->mappings == NULL)
+        return -ENOMEM;
     int rc = begin_profile(build);
     if (rc == 0)
         rc = oh_view_each_stack(view, write_stack, build);

@@ -30,6 +30,8 @@ static const char source[] = "void (*note)(void);\n"
                              "    return cloned(a, 3) + cloned(a + 1, 3);\n"
                              "}\n";
 
+static const struct oh_elf_span no_go = {0};
+
 static const char program[] = "#include <stdio.h>\n"
                               "extern void (*note)(void);\n"
                               "int entry(int a);\n"
@@ -111,7 +113,7 @@ static void expect_frames(const char *binary, const char *debug, uint64_t at, co
     char text[1024] = "";
     const char *binary_path = binary == NULL ? NULL : oh_compile_path(dir, binary);
     const char *debug_path = debug == NULL ? NULL : oh_compile_path(dir, debug);
-    assert_int_equal(oh_csym_create(binary_path, debug_path, &csym, &err), 0);
+    assert_int_equal(oh_csym_create(binary_path, debug_path, no_go, &csym, &err), 0);
     int count = oh_csym_frames(csym, at, append_frame, text);
     assert_string_equal(text, expected);
     int lines = 0;
@@ -169,8 +171,9 @@ static void test_frames_of_several_modules_do_not_mix(void **state)
     struct oh_csym *own = NULL;
     struct oh_csym *library = NULL;
     char text[1024] = "";
-    assert_int_equal(oh_csym_create("/proc/self/exe", NULL, &own, NULL), 0);
-    assert_int_equal(oh_csym_create(oh_compile_path(dir, "libs.so"), NULL, &library, NULL), 0);
+    assert_int_equal(oh_csym_create("/proc/self/exe", NULL, no_go, &own, NULL), 0);
+    assert_int_equal(oh_csym_create(oh_compile_path(dir, "libs.so"), NULL, no_go, &library, NULL),
+                     0);
     Dl_info info;
     assert_int_not_equal(dladdr((void *)(uintptr_t)keep, &info), 0);
     uint64_t at = (uint64_t)((uintptr_t)keep - (uintptr_t)info.dli_fbase) + 4;
@@ -198,7 +201,7 @@ static void test_frames_stop_when_told(void **state)
     (void)state;
     struct oh_csym *csym = NULL;
     int calls = 0;
-    assert_int_equal(oh_csym_create(oh_compile_path(dir, "libs.so"), NULL, &csym, NULL), 0);
+    assert_int_equal(oh_csym_create(oh_compile_path(dir, "libs.so"), NULL, no_go, &csym, NULL), 0);
     assert_int_equal(oh_csym_frames(csym, address, stop_at_once, &calls), 1);
     assert_int_equal(calls, 1);
     oh_csym_destroy(csym);
@@ -209,12 +212,12 @@ static void test_create_on_no_elf_file_says_which(void **state)
     (void)state;
     struct oh_csym *csym = NULL;
     struct oh_err err = {""};
-    assert_true(oh_csym_create(oh_compile_path(dir, "s.c"), NULL, &csym, &err) < 0);
+    assert_true(oh_csym_create(oh_compile_path(dir, "s.c"), NULL, no_go, &csym, &err) < 0);
     assert_non_null(strstr(err.text, "s.c"));
-    assert_true(oh_csym_create(oh_compile_path(dir, "absent"), NULL, &csym, &err) < 0);
+    assert_true(oh_csym_create(oh_compile_path(dir, "absent"), NULL, no_go, &csym, &err) < 0);
     assert_non_null(strstr(err.text, "absent"));
-    assert_true(oh_csym_create(dir, NULL, &csym, &err) < 0);
-    assert_true(oh_csym_create(NULL, NULL, &csym, &err) < 0);
+    assert_true(oh_csym_create(dir, NULL, no_go, &csym, &err) < 0);
+    assert_true(oh_csym_create(NULL, NULL, no_go, &csym, &err) < 0);
     assert_null(csym);
 }
 

@@ -206,6 +206,8 @@ static void test_open_of_own_program_knows_what_the_loader_knows(void **state)
     close_own(&own);
 }
 
+static const struct oh_elf_span everything = {0}; // Nothing is left out.
+
 static void test_symbols_of_own_program_name_static_functions(void **state)
 {
     (void)state;
@@ -215,7 +217,7 @@ static void test_symbols_of_own_program_name_static_functions(void **state)
     struct oh_elf_symbol symbol;
     open_own(&own);
     (void)oh_arena_init(&arena, 64 << 20);
-    assert_int_equal(oh_elf_symbols_open(&symbols, &own.elf, &arena), 0);
+    assert_int_equal(oh_elf_symbols_open(&symbols, &own.elf, everything, &arena), 0);
     uint64_t address = (uint64_t)(uintptr_t)put_section - own.bias;
     assert_true(oh_elf_symbols_find(&symbols, address + 1, &symbol));
     assert_int_equal(symbol.name_len, strlen("put_section"));
@@ -248,7 +250,7 @@ static void test_symbols_find_prefers_plain_names_and_respects_sizes(void **stat
     build(&image);
     (void)oh_arena_init(&arena, 1 << 20);
     assert_int_equal(oh_elf_open(&elf, image.bytes, image.len), 0);
-    assert_int_equal(oh_elf_symbols_open(&symbols, &elf, &arena), 0);
+    assert_int_equal(oh_elf_symbols_open(&symbols, &elf, everything, &arena), 0);
     expect_symbol(&symbols, 0x0f, "plain"); // Not the alias with the underscore.
     expect_symbol(&symbols, 0x10, NULL);    // Behind its size.
     expect_symbol(&symbols, 0x3f, "asm_one");
@@ -258,6 +260,11 @@ static void test_symbols_find_prefers_plain_names_and_respects_sizes(void **stat
     expect_symbol(&symbols, 0xc0, NULL);
     expect_symbol(&symbols, 0xd1, "old"); // Without its version.
     expect_symbol(&symbols, 0xe1, NULL);  // Data.
+    const struct oh_elf_span named = {BASE + TEXT_AT + 0x20, BASE + TEXT_AT + 0x90};
+    assert_int_equal(oh_elf_symbols_open(&symbols, &elf, named, &arena), 0);
+    expect_symbol(&symbols, 0x0f, "plain");
+    expect_symbol(&symbols, 0x3f, NULL); // Left out.
+    expect_symbol(&symbols, 0x94, "inner");
     assert_false(oh_elf_symbols_find(&symbols, 0, &(struct oh_elf_symbol){0}));
     oh_arena_fini(&arena);
 }
@@ -271,9 +278,9 @@ static void test_symbols_open_without_room_fails(void **state)
     struct oh_elf_symbols symbols;
     build(&image);
     assert_int_equal(oh_elf_open(&elf, image.bytes, image.len), 0);
-    assert_int_equal(oh_elf_symbols_open(&symbols, &elf, &arena), -ENOMEM);
+    assert_int_equal(oh_elf_symbols_open(&symbols, &elf, everything, &arena), -ENOMEM);
     elf.section_count = 0;
-    assert_int_equal(oh_elf_symbols_open(&symbols, &elf, &arena), -ENOENT);
+    assert_int_equal(oh_elf_symbols_open(&symbols, &elf, everything, &arena), -ENOENT);
 }
 
 static void test_notes_and_debug_link_are_read(void **state)
@@ -337,7 +344,7 @@ static void ask_all(const uint8_t *bytes, size_t len)
         (void)oh_elf_has_needed(&elf);
         (void)oh_elf_has_dwarf(&elf);
         (void)oh_elf_at_address(&elf, BASE + TEXT_AT);
-        if (oh_elf_symbols_open(&symbols, &elf, &arena) == 0) {
+        if (oh_elf_symbols_open(&symbols, &elf, everything, &arena) == 0) {
             for (uint64_t at = 0; at < TEXT_BYTES; at += 7)
                 (void)oh_elf_symbols_find(&symbols, BASE + TEXT_AT + at, &symbol);
         }

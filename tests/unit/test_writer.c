@@ -34,6 +34,7 @@ struct fixture {
 };
 
 static struct fixture fixture;
+static int asked; // How often a name was asked for.
 
 static const char *find_file(void *self, struct oh_symbol_module *module,
                              enum oh_symbol_verdict *verdict)
@@ -51,6 +52,7 @@ static int name_c(void *self, struct oh_symbol_module *module, uint64_t address,
 {
     (void)self;
     char name[32];
+    asked++;
     if ((module->raw.flags & OH_MODULE_MAIN) == 0)
         return 0;
     struct oh_symbol_frame frame = {.name = name, .file = "/src/app.c", .file_len = 10, .line = 7};
@@ -209,6 +211,22 @@ static void test_build_stacks_with_equal_frames_and_labels_are_one_sample(void *
     assert_int_equal(build(NULL), 0);
     assert_int_equal(fixture.profile.sample_count, 1);
     assert_int_equal(find_sample("main", 30)->values[OH_VALUE_ALLOC_OBJECTS], 3);
+}
+
+static void test_build_address_of_a_module_is_named_once(void **state)
+{
+    (void)state;
+    const uint64_t pcs[] = {0x401100, 0x401200};
+    oh_synthetic_begin(&fixture.recording, OH_MODE_EXACT);
+    oh_synthetic_module(&fixture.recording, "/opt/app", 0x400000, 0x480000)->flags = OH_MODULE_MAIN;
+    for (uint64_t epoch = 0; epoch < 20; epoch++) {
+        const struct oh_format_stack like = {.phase = OH_PHASE_MAIN, .epoch = epoch};
+        oh_synthetic_stack(&fixture.recording, &like, pcs, 2, 0)->alloc_bytes = 1;
+    }
+    asked = 0;
+    assert_int_equal(build(NULL), 0);
+    assert_int_equal(find_sample("main", 20)->depth, 2);
+    assert_int_equal(asked, 2);
 }
 
 static void test_build_module_of_another_epoch_is_not_used(void **state)
@@ -398,6 +416,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_build_tells_what_is_missing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_build_exact_is_not_said_to_be_whole_above_losses,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(test_build_address_of_a_module_is_named_once, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_build_told_to_stop_gives_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_build_arena_too_small_says_so, setup, teardown),
         cmocka_unit_test_setup_teardown(test_build_flipped_recordings_give_some_profile, setup,

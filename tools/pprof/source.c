@@ -169,7 +169,8 @@ static int c_frames(void *self, struct oh_symbol_module *module, uint64_t addres
     if (!found->csym_tried) {
         found->csym_tried = true;
         struct oh_csym *csym = NULL;
-        if (oh_csym_create(found->files.binary, found->files.debug, &csym, NULL) == 0) {
+        if (oh_csym_create(found->files.binary, found->files.debug, oh_symbols_go_span(module),
+                           &csym, NULL) == 0) {
             found->csym = csym;
         }
     }

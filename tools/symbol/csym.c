@@ -11,13 +11,17 @@
 #include <link.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <backtrace.h>
 
+#include "base/path.h"
 #include "profile/arena.h"
 #include "profile/elf.h"
 #include "symbol/demangle.h"
+#include "symbol/dwarf_copy.h"
 #include "symbol/elf_file.h"
+#include "symbol/names.h"
 
 enum {
     INLINE_DEPTH_MAX = 64,
@@ -27,10 +31,13 @@ enum {
 struct oh_csym {
     struct backtrace_state *dwarf; // NULL: no DWARF.
     char *dwarf_path;              // libbacktrace keeps the pointer to it.
+    struct oh_elf_span go;         // Never asked for.
+    int copy_fd;                   // Of the copy that the path leads to until it is opened, or -1.
     struct oh_elf_file file;       // Where the symbol table is.
     struct oh_arena arena;
     struct oh_elf_symbols symbols;
     bool has_symbols;
+    struct oh_names names;
 };
 
 // One step of libbacktrace's answer; the texts are copies.
@@ -60,6 +67,26 @@ int __wrap_dl_iterate_phdr(phdr_fn *fn, void *arg)
     return fn(&itself, sizeof itself, arg);
 }
 
+typedef int compare_fn(const void *a, const void *b);
+void __wrap_backtrace_qsort(void *base, size_t count, size_t size, compare_fn *compare);
+
+static bool is_sorted(const uint8_t *base, size_t count, size_t size, compare_fn *compare)
+{
+    for (size_t i = 1; i < count; i++) {
+        if (compare(base + (i - 1) * size, base + i * size) > 0)
+            return false;
+    }
+    return true;
+}
+
+// libbacktrace sorts by a quicksort of its own, byte by byte, since it must do without malloc where
+// it is made for. Here it may have the C library's; and most of what it sorts is in order.
+void __wrap_backtrace_qsort(void *base, size_t count, size_t size, compare_fn *compare)
+{
+    if (count > 1 && !is_sorted(base, count, size, compare))
+        qsort(base, count, size, compare);
+}
+
 // Errors need no words: without an answer the symbol tables are next.
 static void on_error(void *arg, const char *message, int error)
 {
@@ -68,9 +95,11 @@ static void on_error(void *arg, const char *message, int error)
     (void)error;
 }
 
-static int open_dwarf(struct oh_csym *csym, const char *path)
+// libbacktrace opens the path at the first question.
+static int open_dwarf(struct oh_csym *csym, const struct oh_elf *elf, const char *path)
 {
-    csym->dwarf_path = strdup(path);
+    bool is_copied = oh_dwarf_copy(elf, csym->go.end != 0, &csym->copy_fd) == 0;
+    csym->dwarf_path = is_copied ? oh_str_printf("/proc/self/fd/%d", csym->copy_fd) : strdup(path);
     if (csym->dwarf_path == NULL)
         return -ENOMEM;
     csym->dwarf = backtrace_create_state(csym->dwarf_path, 0, on_error, NULL);
@@ -80,8 +109,9 @@ static int open_dwarf(struct oh_csym *csym, const char *path)
 static void open_symbols(struct oh_csym *csym)
 {
     (void)oh_arena_init(&csym->arena, SYMBOL_INDEX_MAX_BYTES);
-    csym->has_symbols = csym->file.base != NULL &&
-                        oh_elf_symbols_open(&csym->symbols, &csym->file.elf, &csym->arena) == 0;
+    csym->has_symbols =
+        csym->file.base != NULL &&
+        oh_elf_symbols_open(&csym->symbols, &csym->file.elf, csym->go, &csym->arena) == 0;
 }
 
 static bool has_symbol_table(const struct oh_elf_file *file)
@@ -97,10 +127,10 @@ static int open_files(struct oh_csym *csym, const char *binary, const char *debu
     int rc = binary == NULL ? -ENOENT : oh_elf_file_open(&csym->file, binary);
     bool has_dwarf = csym->file.base != NULL && oh_elf_has_dwarf(&csym->file.elf);
     if (has_dwarf)
-        return open_dwarf(csym, binary);
+        return open_dwarf(csym, &csym->file.elf, binary);
     if (debug == NULL || oh_elf_file_open(&second, debug) != 0)
         return rc;
-    rc = oh_elf_has_dwarf(&second.elf) ? open_dwarf(csym, debug) : 0;
+    rc = oh_elf_has_dwarf(&second.elf) ? open_dwarf(csym, &second.elf, debug) : 0;
     if (!has_symbol_table(&csym->file) && (csym->file.base == NULL || has_symbol_table(&second))) {
         oh_elf_file_close(&csym->file);
         csym->file = second;
@@ -110,11 +140,14 @@ static int open_files(struct oh_csym *csym, const char *binary, const char *debu
     return rc;
 }
 
-int oh_csym_create(const char *binary, const char *debug, struct oh_csym **csym, struct oh_err *err)
+int oh_csym_create(const char *binary, const char *debug, struct oh_elf_span go,
+                   struct oh_csym **csym, struct oh_err *err)
 {
     struct oh_csym *n = calloc(1, sizeof *n);
     if (n == NULL)
         return oh_err_no_memory(err);
+    n->go = go;
+    n->copy_fd = -1;
     int rc = open_files(n, binary, debug);
     if (rc != 0) {
         oh_csym_destroy(n);
@@ -129,10 +162,19 @@ int oh_csym_create(const char *binary, const char *debug, struct oh_csym **csym,
     return 0;
 }
 
+static void close_copy(struct oh_csym *csym)
+{
+    if (csym->copy_fd >= 0)
+        (void)close(csym->copy_fd);
+    csym->copy_fd = -1;
+}
+
 void oh_csym_destroy(struct oh_csym *csym)
 {
     if (csym == NULL)
         return;
+    close_copy(csym);
+    oh_names_fini(&csym->names);
     oh_arena_fini(&csym->arena);
     oh_elf_file_close(&csym->file);
     free(csym->dwarf_path); // The state that points to it stays, but nobody can ask it any more.
@@ -156,13 +198,14 @@ static int on_frame(void *arg, uintptr_t pc, const char *file, int line, const c
     return 0;
 }
 
-static void ask_dwarf(const struct oh_csym *csym, uint64_t address, struct raw_frames *raw)
+static void ask_dwarf(struct oh_csym *csym, uint64_t address, struct raw_frames *raw)
 {
     if (csym->dwarf == NULL)
         return;
     is_inside_libbacktrace = true;
     (void)backtrace_pcinfo(csym->dwarf, (uintptr_t)address, on_frame, on_error, raw);
     is_inside_libbacktrace = false;
+    close_copy(csym); // It is mapped by now.
 }
 
 // The linker symbol at the address; NULL when there is none.
@@ -176,15 +219,15 @@ static char *ask_symbols(const struct oh_csym *csym, uint64_t address)
 
 // The outermost frame is the function that has a symbol of its own: DWARF knows its source name,
 // only the symbol table knows its clone and which constructor it is.
-static int emit_frame(const struct raw_frame *raw, const char *symbol, bool is_inlined,
-                      oh_csym_frame_fn *emit, void *arg)
+static int emit_frame(struct oh_csym *csym, const struct raw_frame *raw, const char *symbol,
+                      bool is_inlined, oh_csym_frame_fn *emit, void *arg)
 {
     const char *linkage = raw->function;
     const char *system = is_inlined || symbol == NULL ? linkage : symbol;
     if (linkage == NULL || (!is_inlined && symbol != NULL && oh_demangle_is_mangled(symbol) &&
                             !oh_demangle_is_mangled(linkage)))
         linkage = system;
-    char *name = linkage == NULL ? NULL : oh_demangle(linkage);
+    const char *name = linkage == NULL ? NULL : oh_names_get(&csym->names, linkage);
     if (name == NULL)
         return -ENOENT;
     struct oh_csym_frame frame = {
@@ -194,9 +237,7 @@ static int emit_frame(const struct raw_frame *raw, const char *symbol, bool is_i
         .line = raw->line > 0 ? (uint32_t)raw->line : 0,
         .is_inlined = is_inlined,
     };
-    int stop = emit(arg, &frame);
-    free(name);
-    return stop != 0 ? 1 : 0;
+    return emit(arg, &frame) != 0 ? 1 : 0;
 }
 
 int oh_csym_frames(struct oh_csym *csym, uint64_t address, oh_csym_frame_fn *emit, void *arg)
@@ -209,7 +250,7 @@ int oh_csym_frames(struct oh_csym *csym, uint64_t address, oh_csym_frame_fn *emi
         raw.frames[raw.count++] = nothing;
     int emitted = 0;
     for (size_t i = 0; i < raw.count && !raw.failed; i++) {
-        int rc = emit_frame(&raw.frames[i], symbol, i + 1 < raw.count, emit, arg);
+        int rc = emit_frame(csym, &raw.frames[i], symbol, i + 1 < raw.count, emit, arg);
         emitted += rc >= 0 ? 1 : 0;
         if (rc > 0)
             break;

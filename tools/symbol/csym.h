@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "profile/elf.h"
 
 struct oh_csym;
 
@@ -32,9 +33,10 @@ struct oh_csym_frame {
 typedef int oh_csym_frame_fn(void *arg, const struct oh_csym_frame *frame);
 
 // binary or debug may be NULL (not found), not both. Both are paths that can be opened. When the
-// binary has its own DWARF, debug is not looked at.
-int oh_csym_create(const char *binary, const char *debug, struct oh_csym **csym,
-                   struct oh_err *err);
+// binary has its own DWARF, debug is not looked at. Addresses in the span are Go's and will not be
+// asked for.
+int oh_csym_create(const char *binary, const char *debug, struct oh_elf_span go,
+                   struct oh_csym **csym, struct oh_err *err);
 void oh_csym_destroy(struct oh_csym *csym);
 
 // Calls emit innermost inlined frame first; address is a call's return address minus 1, minus the
