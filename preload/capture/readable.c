@@ -101,8 +101,7 @@ struct oh_readable *oh_readable_begin(uint64_t sp)
     return stack;
 }
 
-// Grows the range upwards, the way a walk goes, until it contains address.
-static bool grow_to(struct oh_readable *stack, uint64_t address)
+bool oh_readable_grow(struct oh_readable *stack, uint64_t address)
 {
     if (address < stack->end || address >= stack->limit ||
         (address - stack->end) >> PAGE_BITS >= GAP_PAGES_MAX)
@@ -120,7 +119,7 @@ bool oh_readable_far_word(struct oh_readable *stack, uint64_t address, uint64_t 
     uint64_t last = address + word_bytes - 1;
     if (last < address)
         return false;
-    if (address >= stack->begin && grow_to(stack, last)) {
+    if (address >= stack->begin && oh_readable_grow(stack, last)) {
         *value = oh_word_at(address);
         return true;
     }

@@ -51,6 +51,10 @@ struct oh_readable *oh_readable_begin(uint64_t sp);
 // The calling thread's range; only during a walk that oh_readable_begin began.
 struct oh_readable *oh_readable_self(void);
 
+// Grows the range upwards, the way a walk goes, until it contains address, which lies above it. False
+// when that is not the thread's stack, or not readable.
+bool oh_readable_grow(struct oh_readable *stack, uint64_t address);
+
 // The part of oh_readable_word that is not inline.
 bool oh_readable_far_word(struct oh_readable *stack, uint64_t address, uint64_t *value);
 

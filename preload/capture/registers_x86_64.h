@@ -28,6 +28,14 @@ struct oh_registers {
     bool after_call; // pc is a return address, and not that of an interrupted instruction.
 };
 
+// Where a function was called, as far as its frame tells without unwinding: the return address, and
+// the stack pointer and frame pointer behind the call.
+struct oh_caller {
+    uint64_t pc;
+    uint64_t sp;
+    uint64_t bp;
+};
+
 // The registers here, in the function that this is inlined into.
 static inline __attribute__((always_inline)) void oh_registers_here(struct oh_registers *regs)
 {
@@ -52,6 +60,15 @@ static inline uint64_t oh_word_at(uint64_t address)
     uint64_t value;
     __asm__ volatile("movq (%1), %0" : "=r"(value) : "r"(address) : "memory");
     return value;
+}
+
+// The caller of the function that this is inlined into. It has a frame pointer of its own for it,
+// whose record holds the caller's.
+static inline __attribute__((always_inline)) void oh_caller_here(struct oh_caller *caller)
+{
+    caller->pc = (uint64_t)(uintptr_t)__builtin_return_address(0);
+    caller->sp = (uint64_t)(uintptr_t)__builtin_dwarf_cfa();
+    caller->bp = oh_word_at((uint64_t)(uintptr_t)__builtin_frame_address(0));
 }
 
 #endif

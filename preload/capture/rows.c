@@ -72,7 +72,7 @@ void oh_rows_insert(const struct oh_row_key *key, const union oh_row *row)
     oh_store_release(&entry->head, next);
 }
 
-void oh_rows_forget(void)
+void oh_rows_forget(uint32_t seen)
 {
-    (void)oh_add32_relaxed(&current_generation, 1);
+    (void)oh_cas32_acq_rel(&current_generation, &seen, seen + 1);
 }

@@ -28,9 +28,12 @@
 enum oh_row_kind {
     OH_ROW_PLAIN, // The canonical frame address is a register plus an offset, and the rest follows.
     OH_ROW_COMPLEX, // Needs expressions: libunwind takes this step.
-    OH_ROW_SIGNAL,  // The same, and the caller was interrupted by a signal.
-    OH_ROW_END,     // The outermost function: it has no return address.
-    OH_ROW_NONE     // Code without call frame information.
+    // The same, and cfa_offset tells the CFA: it is the word there from the frame pointer, and the
+    // caller's frame pointer is the word that this one points to.
+    OH_ROW_REALIGNED,
+    OH_ROW_SIGNAL, // As COMPLEX, and the caller was interrupted by a signal.
+    OH_ROW_END,    // The outermost function: it has no return address.
+    OH_ROW_NONE    // Code without call frame information.
 };
 
 enum { OH_ROW_WORDS = 3 };
@@ -61,7 +64,8 @@ uint32_t oh_rows_generation(void);
 bool oh_rows_find(const struct oh_row_key *key, union oh_row *row);
 void oh_rows_insert(const struct oh_row_key *key, const union oh_row *row);
 
-// Any thread, at any time.
-void oh_rows_forget(void);
+// Begins the generation after `seen`, unless another thread did so since that was current. Any
+// thread, at any time.
+void oh_rows_forget(uint32_t seen);
 
 #endif

@@ -6,7 +6,10 @@
 #include <sys/auxv.h>
 
 #include "base/atomic.h"
+#include "base/attr.h"
+#include "capture/frames.h"
 #include "capture/go_runtime.h"
+#include "capture/quick.h"
 #include "capture/readable.h"
 #include "capture/rows.h"
 #include "capture/unwind_c.h"
@@ -45,7 +48,9 @@ void oh_unwind_init(void)
 
 void oh_unwind_forget_modules(void)
 {
-    oh_rows_forget();
+    uint32_t generation = oh_rows_generation();
+    oh_quick_prepare(generation + 1);
+    oh_rows_forget(generation);
 }
 
 void oh_unwind_on_unknown(void (*learn)(uint64_t pc))
@@ -62,6 +67,13 @@ static bool is_new_go(uint64_t pc)
     return oh_go_runtime_at(pc) != NULL;
 }
 
+static enum oh_unwind_end end_of_go(enum oh_go_walk rc)
+{
+    return rc == OH_GO_WALK_END    ? OH_UNWIND_END_CLEAN
+           : rc == OH_GO_WALK_FULL ? OH_UNWIND_END_DEPTH
+                                   : OH_UNWIND_END_BROKEN;
+}
+
 // One step of C, or a whole stretch of Go. True: go on with the registers.
 static bool step(struct oh_frames *frames, struct oh_registers *regs, struct oh_readable *stack,
                  enum oh_unwind_end *end)
@@ -69,9 +81,7 @@ static bool step(struct oh_frames *frames, struct oh_registers *regs, struct oh_
     const struct oh_go_runtime *runtime = oh_go_runtime_at(regs->pc);
     if (runtime) {
         enum oh_go_walk rc = oh_unwind_go(frames, runtime, regs, stack);
-        *end = rc == OH_GO_WALK_END    ? OH_UNWIND_END_CLEAN
-               : rc == OH_GO_WALK_FULL ? OH_UNWIND_END_DEPTH
-                                       : OH_UNWIND_END_BROKEN;
+        *end = end_of_go(rc);
         return rc == OH_GO_WALK_C;
     }
     unsigned before = frames->count;
@@ -93,15 +103,55 @@ static bool step(struct oh_frames *frames, struct oh_registers *regs, struct oh_
     return true;
 }
 
-unsigned oh_unwind_capture(uint64_t *pcs, unsigned max, enum oh_unwind_end *end)
+// A whole stretch of Go, from the frame at which the quick walk stopped, if it is Go's. Of the C code
+// there only the registers are known that Go's walk looks at. True: go on.
+static bool quick_go(struct oh_frames *frames, struct oh_caller *at, struct oh_readable *stack,
+                     enum oh_unwind_end *end, bool *done)
+{
+    const struct oh_go_runtime *runtime = oh_go_runtime_at(at->pc);
+    *done = runtime != NULL;
+    if (!runtime)
+        return false;
+    struct oh_registers regs = {.pc = at->pc, .after_call = true};
+    regs.r[OH_REG_SP] = at->sp;
+    regs.r[OH_REG_BP] = at->bp;
+    enum oh_go_walk rc = oh_unwind_go(frames, runtime, &regs, stack);
+    *end = end_of_go(rc);
+    *at = (struct oh_caller){regs.pc, regs.r[OH_REG_SP], regs.r[OH_REG_BP]};
+    return rc == OH_GO_WALK_C;
+}
+
+// False: some frame needs the full walk, from the start.
+static bool capture_quickly(const struct oh_caller *caller, struct oh_frames *frames,
+                            enum oh_unwind_end *end)
+{
+    struct oh_caller at = *caller;
+    struct oh_readable *stack = oh_readable_begin(at.sp);
+    bool done;
+    do {
+        switch (oh_quick_walk(frames, &at, stack)) {
+        case OH_QUICK_END: *end = OH_UNWIND_END_CLEAN; return true;
+        case OH_QUICK_FULL: *end = OH_UNWIND_END_DEPTH; return true;
+        case OH_QUICK_STOP: break;
+        }
+    } while (quick_go(frames, &at, stack, end, &done));
+    return done;
+}
+
+unsigned oh_unwind_capture(const struct oh_caller *caller, uint64_t *pcs, unsigned max,
+                           enum oh_unwind_end *end)
 {
     *end = OH_UNWIND_END_BROKEN;
     if (oh_load32_acquire(&state) != STATE_READY)
         return 0;
     struct oh_frames frames = {pcs, 0, max < OH_UNWIND_MAX ? max : OH_UNWIND_MAX};
+    if (caller && oh_likely(caller->pc - own_begin >= own_end - own_begin) &&
+        oh_likely(capture_quickly(caller, &frames, end)))
+        return frames.count;
     struct oh_registers regs;
     oh_registers_here(&regs);
     struct oh_readable *stack = oh_readable_begin(regs.r[OH_REG_SP]);
+    frames.count = 0;
     while (step(&frames, &regs, stack, end))
         continue;
     return frames.count;

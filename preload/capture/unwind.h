@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The stack of the calling thread as addresses, through C and Go, in both directions:
-// C by its call frame information (unwind_c), Go by frame pointers (unwind_go), C again after a
-// callback. This file only drives the two and leaves out the frames of this library itself.
+// C by its call frame information (quick, and where that does not do, unwind_c), Go by frame
+// pointers (unwind_go), C again after a callback. This file only drives them, and leaves out the
+// frames of this library itself.
 //
 // Who may call: any thread of the host, from inside a hook, after the caller has taken the
 // re-entry guard. Never in a forked child. No call allocates, locks, prints, or touches errno.
@@ -32,12 +33,17 @@ void oh_unwind_init(void);
 // capture then goes on. Once, before the first capture.
 void oh_unwind_on_unknown(void (*learn)(uint64_t pc));
 
+struct oh_caller; // capture/registers_x86_64.h
+
 // Writes up to max (at most OH_UNWIND_MAX) return addresses into pcs, leaf first, and tells in
 // *end why it stopped. The caller's hook is not among them: pcs[0] lies in the host's code.
 // An address is the one after the call, so address - 1 is inside the calling instruction; where a
 // signal interrupted a function the address is that of the interrupted instruction plus one, so
 // that the same rule holds. Returns the number of addresses, 0 when nothing could be had.
-unsigned oh_unwind_capture(uint64_t *pcs, unsigned max, enum oh_unwind_end *end);
+// `caller` is where the hook was called, so that a quick walk can begin there; NULL where that is
+// not known: then the full walk begins in here. Both give the same addresses.
+unsigned oh_unwind_capture(const struct oh_caller *caller, uint64_t *pcs, unsigned max,
+                           enum oh_unwind_end *end);
 
 // Forgets what was learnt about code addresses. To be called when a module was unloaded, before
 // its addresses can be used again; cheap, any thread.

@@ -11,6 +11,7 @@
 #include <sys/auxv.h>
 #include <ucontext.h>
 
+#include "capture/quick.h"
 #include "capture/rows.h"
 
 enum {
@@ -29,7 +30,14 @@ enum {
     WHERE_SAME = 1,
     WHERE_CFA_OFFSET = 2,
     WHERE_REGISTER = 3,
-    WORD_BYTES = 8
+    WHERE_EXPRESSION = 4,
+    WORD_BYTES = 8,
+    // Operations of DWARF expressions.
+    OP_DEREF = 0x06,
+    OP_BREG_BP = 0x70 + DWARF_BP,
+    // One-byte signed numbers: the sign, and the bit that would say that more follow.
+    NUMBER_SIGN = 0x40,
+    NUMBER_MORE = 0x80
 };
 
 // What the patches of libunwind call and define. Its words are unsigned long.
@@ -144,6 +152,32 @@ static bool plain_row(const uint8_t *where, const int64_t *value, union oh_row *
     return true;
 }
 
+// Whether an expression is "the frame pointer plus *offset", followed by `more` bytes: the expression's
+// bytes stand behind their number. The offset has one byte.
+static bool is_bp_offset(int64_t expression, unsigned more, int64_t *offset)
+{
+    const uint8_t *bytes = (const uint8_t *)(uintptr_t)expression;
+    if (bytes[0] != 2 + more || bytes[1] != OP_BREG_BP || bytes[2] & NUMBER_MORE)
+        return false;
+    *offset = bytes[2] & NUMBER_SIGN ? (int64_t)bytes[2] - NUMBER_MORE : bytes[2];
+    return true;
+}
+
+// Whether the columns are those of a function that gcc made align its stack.
+static bool realigned_row(const uint8_t *where, const int64_t *value, union oh_row *row)
+{
+    int64_t cfa, bp;
+    if (where[COLUMN_CFA_REGISTER] != WHERE_EXPRESSION || where[DWARF_BP] != WHERE_EXPRESSION ||
+        where[DWARF_RETURN] != WHERE_CFA_OFFSET || value[DWARF_RETURN] != -WORD_BYTES ||
+        !is_bp_offset(value[COLUMN_CFA_REGISTER], 1, &cfa) ||
+        ((const uint8_t *)(uintptr_t)value[COLUMN_CFA_REGISTER])[3] != OP_DEREF ||
+        !is_bp_offset(value[DWARF_BP], 0, &bp) || bp != 0)
+        return false;
+    row->kind = OH_ROW_REALIGNED;
+    row->cfa_offset = (int32_t)cfa;
+    return true;
+}
+
 // Whether an address without call frame information is one that nothing called. The loader runs
 // constructors from the few instructions where the process began. And a return address that is a
 // function's first byte was put there by hand, to have somewhere to return to: makecontext does.
@@ -176,8 +210,10 @@ static OH_NOINLINE void make_row(const struct oh_row_key *key, union oh_row *row
         row->kind = OH_ROW_SIGNAL;
     else if (where[DWARF_RETURN] == WHERE_UNDEFINED)
         row->kind = OH_ROW_END;
-    else if (!plain_row(where, value, row))
+    else if (!plain_row(where, value, row) && !realigned_row(where, value, row)) {
+        memset(row, 0, sizeof(*row)); // The first may have begun.
         row->kind = OH_ROW_COMPLEX;
+    }
     if (rc != -UNW_ENOMEM)
         oh_rows_insert(key, row);
 }
@@ -251,9 +287,11 @@ enum oh_c_step oh_unwind_c_step(struct oh_registers *regs, struct oh_readable *s
     union oh_row row;
     if (oh_unlikely(!oh_rows_find(&key, &row)))
         make_row(&key, &row);
+    oh_quick_insert(&key, &row);
     switch ((enum oh_row_kind)row.kind) {
     case OH_ROW_PLAIN: return step_plain(regs, stack, &row);
     case OH_ROW_COMPLEX:
+    case OH_ROW_REALIGNED:
     case OH_ROW_SIGNAL: return step_complex(regs, row.kind == OH_ROW_SIGNAL);
     case OH_ROW_END: return OH_C_STEP_END;
     case OH_ROW_NONE: break;

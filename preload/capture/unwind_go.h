@@ -18,17 +18,11 @@
 #ifndef OH_CAPTURE_UNWIND_GO_H
 #define OH_CAPTURE_UNWIND_GO_H
 
+#include "capture/frames.h"
 #include "capture/go_runtime.h"
 #include "capture/readable.h"
 #include "capture/registers_x86_64.h"
 #include "capture/unwind.h"
-
-// Where a capture puts its addresses.
-struct oh_frames {
-    uint64_t *pcs;
-    unsigned count;
-    unsigned max;
-};
 
 enum oh_go_walk {
     OH_GO_WALK_C,      // C called Go: the registers are those of the C code, to go on with.
@@ -40,14 +34,5 @@ enum oh_go_walk {
 // regs->pc is in runtime's text. Appends it and the callers' addresses.
 enum oh_go_walk oh_unwind_go(struct oh_frames *frames, const struct oh_go_runtime *runtime,
                              struct oh_registers *regs, struct oh_readable *stack);
-
-// False when there is no room.
-static inline bool oh_frames_add(struct oh_frames *frames, uint64_t pc)
-{
-    if (frames->count == frames->max)
-        return false;
-    frames->pcs[frames->count++] = pc;
-    return true;
-}
 
 #endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The allocator's symbols. Each hook is one test and a tail call of the real function; everything
-// else is in a cold function of its own, which takes a stack of any alignment. Semantics are the real function's, to the letter: value,
+// else is in a cold function of its own, which takes a stack of any alignment and notes where it was
+// called: the capture begins there. Semantics are the real function's, to the letter: value,
 // errno, alignment, zero sizes, overflow.
 //
 // Code in this folder may not end the host, block, print, allocate, or change errno; the lint tests
@@ -48,14 +49,22 @@ static bool begin(struct oh_track_call *call, size_t size)
     return oh_track_begin(call, size);
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN void *malloc_slow(size_t size)
+// A malloc that does not pass the countdown.
+static void *watched_malloc(const struct oh_caller *caller, size_t size)
 {
     struct oh_track_call call;
     if (!begin(&call, size))
         return oh_real.malloc(size);
     void *block = oh_real.malloc(size);
-    oh_track_end(&call, block, size);
+    oh_track_end(&call, caller, block, size);
     return block;
+}
+
+static OH_COLD OH_NOINLINE OH_REALIGN void *malloc_slow(size_t size)
+{
+    struct oh_caller caller;
+    oh_caller_here(&caller);
+    return watched_malloc(&caller, size);
 }
 
 OH_EXPORT void *malloc(size_t size)
@@ -68,11 +77,13 @@ OH_EXPORT void *malloc(size_t size)
 static OH_COLD OH_NOINLINE OH_REALIGN void *calloc_slow(size_t count, size_t size)
 {
     struct oh_track_call call;
+    struct oh_caller caller;
+    oh_caller_here(&caller);
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes) || !begin(&call, bytes))
         return oh_real.calloc(count, size);
     void *block = oh_real.calloc(count, size);
-    oh_track_end(&call, block, bytes);
+    oh_track_end(&call, &caller, block, bytes);
     return block;
 }
 
@@ -130,10 +141,12 @@ static void *realloc_watched(void *block, size_t size, bool *freed)
 static OH_COLD OH_NOINLINE OH_REALIGN void *realloc_slow(void *block, size_t size)
 {
     struct oh_track_call call;
+    struct oh_caller caller;
+    oh_caller_here(&caller);
     struct oh_track_block taken;
     bool freed;
     if (block == NULL)
-        return malloc(size);
+        return passes(size) ? oh_real.malloc(size) : watched_malloc(&caller, size);
     if (oh_boot_owns(block))
         return realloc_boot(block, size);
     bool record = !passes(size) && begin(&call, size);
@@ -142,7 +155,7 @@ static OH_COLD OH_NOINLINE OH_REALIGN void *realloc_slow(void *block, size_t siz
     if (moved == NULL && !freed)
         oh_track_restore(block, &taken);
     if (record)
-        oh_track_end(&call, moved, size);
+        oh_track_end(&call, &caller, moved, size);
     return moved;
 }
 
@@ -166,10 +179,12 @@ OH_EXPORT void *reallocarray(void *block, size_t count, size_t size)
 static OH_COLD OH_NOINLINE OH_REALIGN int posix_memalign_slow(void **out, size_t align, size_t size)
 {
     struct oh_track_call call;
+    struct oh_caller caller;
+    oh_caller_here(&caller);
     if (!begin(&call, size))
         return oh_real.posix_memalign(out, align, size);
     int result = oh_real.posix_memalign(out, align, size);
-    oh_track_end(&call, result == 0 ? *out : NULL, size);
+    oh_track_end(&call, &caller, result == 0 ? *out : NULL, size);
     return result;
 }
 
@@ -180,22 +195,25 @@ OH_EXPORT int posix_memalign(void **out, size_t align, size_t size)
     return posix_memalign_slow(out, align, size);
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN void *aligned_slow(void *(*real)(size_t, size_t),
-                                                         size_t align, size_t size)
+// As watched_malloc, by one of the two functions that take an alignment.
+static void *watched_aligned(const struct oh_caller *caller, void *(*real)(size_t, size_t),
+                             size_t align, size_t size)
 {
     struct oh_track_call call;
     if (!begin(&call, size))
         return real(align, size);
     void *block = real(align, size);
-    oh_track_end(&call, block, size);
+    oh_track_end(&call, caller, block, size);
     return block;
 }
 
 // The pointers below are read again here: bringing the library up replaces them.
 static OH_COLD OH_NOINLINE OH_REALIGN void *aligned_alloc_slow(size_t align, size_t size)
 {
+    struct oh_caller caller;
+    oh_caller_here(&caller);
     oh_init_run();
-    return aligned_slow(oh_real.aligned_alloc, align, size);
+    return watched_aligned(&caller, oh_real.aligned_alloc, align, size);
 }
 
 OH_EXPORT void *aligned_alloc(size_t align, size_t size)
@@ -207,8 +225,10 @@ OH_EXPORT void *aligned_alloc(size_t align, size_t size)
 
 static OH_COLD OH_NOINLINE OH_REALIGN void *memalign_slow(size_t align, size_t size)
 {
+    struct oh_caller caller;
+    oh_caller_here(&caller);
     oh_init_run();
-    return aligned_slow(oh_real.memalign, align, size);
+    return watched_aligned(&caller, oh_real.memalign, align, size);
 }
 
 OH_EXPORT void *memalign(size_t align, size_t size)
@@ -221,10 +241,12 @@ OH_EXPORT void *memalign(size_t align, size_t size)
 static OH_COLD OH_NOINLINE OH_REALIGN void *valloc_slow(size_t size)
 {
     struct oh_track_call call;
+    struct oh_caller caller;
+    oh_caller_here(&caller);
     if (!begin(&call, size))
         return oh_real.valloc(size);
     void *block = oh_real.valloc(size);
-    oh_track_end(&call, block, size);
+    oh_track_end(&call, &caller, block, size);
     return block;
 }
 
@@ -238,10 +260,12 @@ OH_EXPORT void *valloc(size_t size)
 static OH_COLD OH_NOINLINE OH_REALIGN void *pvalloc_slow(size_t size)
 {
     struct oh_track_call call;
+    struct oh_caller caller;
+    oh_caller_here(&caller);
     if (!begin(&call, size))
         return oh_real.pvalloc(size);
     void *block = oh_real.pvalloc(size);
-    oh_track_end(&call, block, size);
+    oh_track_end(&call, &caller, block, size);
     return block;
 }
 

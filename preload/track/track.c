@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "base/thread.h"
 #include "capture/modules.h"
+#include "capture/registers_x86_64.h"
 #include "capture/sampler.h"
 #include "capture/unwind.h"
 #include "offheap/hash.h"
@@ -140,23 +141,24 @@ static uint32_t intern(struct oh_stack_key *key)
     return oh_stacks_intern(key);
 }
 
-static uint32_t unwind_and_intern(struct oh_stack_key *key, uint64_t *pcs, uint32_t max_depth)
+static uint32_t unwind_and_intern(struct oh_stack_key *key, const struct oh_caller *caller,
+                                  uint64_t *pcs, uint32_t max_depth)
 {
     enum oh_unwind_end end = OH_UNWIND_END_BROKEN;
-    key->depth = oh_unwind_capture(pcs, max_depth, &end);
+    key->depth = oh_unwind_capture(caller, pcs, max_depth, &end);
     key->end = (uint8_t)end;
     return intern(key);
 }
 
-static uint32_t capture(uint64_t *pcs, uint32_t max_depth)
+static uint32_t capture(const struct oh_caller *caller, uint64_t *pcs, uint32_t max_depth)
 {
     struct oh_stack_key key = {.kind = OH_KIND_MALLOC, .phase = track.phase_of(), .pcs = pcs};
     uint64_t epoch = oh_modules_epoch();
-    uint32_t stack = unwind_and_intern(&key, pcs, max_depth);
+    uint32_t stack = unwind_and_intern(&key, caller, pcs, max_depth);
     // A library was found in another's place: what was known of the code there, and hence the walk,
     // may have been the other's. What was learnt is forgotten by now; once more settles it.
     if (key.epoch != epoch)
-        stack = unwind_and_intern(&key, pcs, max_depth);
+        stack = unwind_and_intern(&key, caller, pcs, max_depth);
     if (key.end == OH_UNWIND_END_DEPTH)
         oh_recording_count(OH_COUNTER_truncated_stacks);
     if (key.end == OH_UNWIND_END_BROKEN)
@@ -166,16 +168,16 @@ static uint32_t capture(uint64_t *pcs, uint32_t max_depth)
 
 // Two frames of different size, so that the usual depth leaves 3 KiB of the host's stack alone
 // (track.h has the whole cost).
-static OH_NOINLINE uint32_t capture_usual(void)
+static OH_NOINLINE uint32_t capture_usual(const struct oh_caller *caller)
 {
     uint64_t pcs[USUAL_DEPTH];
-    return capture(pcs, track.max_depth);
+    return capture(caller, pcs, track.max_depth);
 }
 
-static OH_NOINLINE uint32_t capture_deep(void)
+static OH_NOINLINE uint32_t capture_deep(const struct oh_caller *caller)
 {
     uint64_t pcs[OH_UNWIND_MAX];
-    return capture(pcs, track.max_depth);
+    return capture(caller, pcs, track.max_depth);
 }
 
 static void add_double(uint64_t *word, double value)
@@ -233,12 +235,13 @@ static void enter(const void *address, const struct oh_format_block *block)
     count_alloc(oh_stacks_at(block->stack), block);
 }
 
-void oh_track_end(const struct oh_track_call *call, const void *block, uint64_t size)
+void oh_track_end(const struct oh_track_call *call, const struct oh_caller *caller,
+                  const void *block, uint64_t size)
 {
     int saved = errno;
     if (block != NULL) {
         struct oh_format_block facts = {.size = size, .weight = call->weight};
-        facts.stack = track.max_depth <= USUAL_DEPTH ? capture_usual() : capture_deep();
+        facts.stack = track.max_depth <= USUAL_DEPTH ? capture_usual(caller) : capture_deep(caller);
         facts.time_s = (uint32_t)(oh_recording_now_ns() / ns_per_s);
         if (facts.stack != 0)
             enter(block, &facts);

@@ -33,6 +33,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "capture/registers_x86_64.h"
 #include "offheap/format.h"
 
 enum oh_track_state { OH_TRACK_UNSET, OH_TRACK_STARTING, OH_TRACK_ON, OH_TRACK_OFF };
@@ -60,8 +61,10 @@ bool oh_track_is_child(void); // A forked child of the process that was started.
 // Decides on an allocation of `size` bytes that did not pass the countdown. True: make the real
 // call, then oh_track_end. False: only make the real call.
 bool oh_track_begin(struct oh_track_call *call, uint64_t size);
-// `block` is what the real call returned, NULL when it failed.
-void oh_track_end(const struct oh_track_call *call, const void *block, uint64_t size);
+// `block` is what the real call returned, NULL when it failed; `caller` is where the host called the
+// hook, NULL when the hook cannot tell (capture/unwind.h).
+void oh_track_end(const struct oh_track_call *call, const struct oh_caller *caller,
+                  const void *block, uint64_t size);
 
 // Takes the block out, if it is recorded. Before the real free.
 void oh_track_free(const void *block);

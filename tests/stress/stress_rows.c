@@ -45,7 +45,7 @@ static void *run(void *argument)
         if (round % 3 == 0)
             oh_rows_insert(&key, &row);
         if (round % 10007 == 0)
-            oh_rows_forget();
+            oh_rows_forget(oh_rows_generation());
         if (!oh_rows_find(&key, &row))
             continue;
         found++;

@@ -42,7 +42,7 @@ static __attribute__((noinline)) void allocate(uint32_t depth, uint32_t number, 
     } else if (size < oh_thread_self.countdown) {
         oh_thread_self.countdown -= size;
     } else if (oh_track_begin(&call, size)) {
-        oh_track_end(&call, (void *)block, size);
+        oh_track_end(&call, NULL, (void *)block, size);
         recorded[number]++;
         bytes[number] += size;
     }

@@ -66,7 +66,7 @@ OH_NOINLINE bool oh_tracking_allocate(uint64_t n, uint64_t size)
     }
     if (!oh_track_begin(&call, size))
         return false;
-    oh_track_end(&call, n == 0 ? NULL : oh_tracking_address(n), size);
+    oh_track_end(&call, NULL, n == 0 ? NULL : oh_tracking_address(n), size);
     return true;
 }
 

@@ -90,7 +90,7 @@ static __attribute__((noinline)) void allocate(uint64_t n)
     struct oh_track_call call;
     at_work = true;
     if (oh_track_begin(&call, 100))
-        oh_track_end(&call, (void *)(UINT64_C(0x7e0000000000) + n * 16), 100);
+        oh_track_end(&call, NULL, (void *)(UINT64_C(0x7e0000000000) + n * 16), 100);
     at_work = false;
 }
 

@@ -66,7 +66,7 @@ static void test_forget_hides_older_rows(void **state)
     union oh_row row = row_of(16);
     union oh_row found;
     oh_rows_insert(&key, &row);
-    oh_rows_forget();
+    oh_rows_forget(oh_rows_generation());
     struct oh_row_key now = key_of(0x403000, true);
     assert_false(oh_rows_find(&now, &found));
     // A row whose making began before: its module may be gone.

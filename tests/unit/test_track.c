@@ -151,7 +151,7 @@ static void nested(void *dir)
     oh_require(oh_track_begin(&outer, 10));
     oh_require(!oh_track_begin(&inner, 20));
     oh_require(!oh_track_begin(&inner, 20));
-    oh_track_end(&outer, oh_tracking_address(1), 10);
+    oh_track_end(&outer, NULL, oh_tracking_address(1), 10);
     oh_require_equal(oh_tracking_sum().blocks, 1);
     oh_require_equal(oh_tables_counter(OH_COUNTER_nested_calls), 2);
     oh_require(oh_tracking_allocate(2, 10));

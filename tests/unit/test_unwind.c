@@ -19,6 +19,8 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "capture/quick.h"
+#include "capture/registers_x86_64.h"
 #include "support/child.h"
 #include "support/cmocka.h"
 
@@ -40,9 +42,41 @@ struct capture {
 
 static struct capture last;
 
+// Index of the first address that is pc.
+static unsigned index_of(const struct capture *capture, uint64_t pc)
+{
+    unsigned i = 0;
+    while (i < capture->count && capture->pcs[i] != pc)
+        i++;
+    return i;
+}
+
+// The same stack, from the place where take was called: twice, since what the quick walk does not
+// know the full one teaches it. Where it falls back on the full walk there are frames before.
+static void check_from(const struct oh_caller *caller)
+{
+    unsigned first = index_of(&last, caller->pc);
+    for (int round = 0; round < 2; round++) {
+        struct capture quick = {.max = last.max};
+        quick.count = oh_unwind_capture(caller, quick.pcs, quick.max, &quick.end);
+        unsigned begin = index_of(&quick, caller->pc);
+        unsigned count = last.count - first;
+        if (last.end != OH_UNWIND_END_DEPTH) {
+            assert_int_equal(quick.end, last.end);
+            assert_int_equal(quick.count - begin, count);
+        }
+        if (count > quick.count - begin)
+            count = quick.count - begin;
+        assert_memory_equal(quick.pcs + begin, last.pcs + first, count * sizeof *quick.pcs);
+    }
+}
+
 static NOINLINE void take(void)
 {
-    last.count = oh_unwind_capture(last.pcs, last.max, &last.end);
+    struct oh_caller caller;
+    oh_caller_here(&caller);
+    last.count = oh_unwind_capture(NULL, last.pcs, last.max, &last.end);
+    check_from(&caller);
     NO_TAIL_CALL();
 }
 
@@ -54,7 +88,7 @@ static void reset(unsigned max)
 }
 
 // Functions of this file are short: an address within this distance behind the entry is inside.
-enum { FUNCTION_BYTES_MAX = 160 };
+enum { FUNCTION_BYTES_MAX = 288 };
 
 static bool is_in(uint64_t pc, uint64_t entry)
 {
@@ -167,6 +201,70 @@ static void test_frame_found_by_an_expression_is_passed(void **state)
     assert_int_equal(last.end, OH_UNWIND_END_CLEAN);
     assert_true(is_in(last.pcs[2], (uint64_t)(uintptr_t)oh_test_by_expression));
     assert_true(last.count > 5);
+}
+
+// A walk without a full one behind it: what could not be passed quickly is seen.
+static struct {
+    enum oh_quick_end end;
+    unsigned count;
+    unsigned max;
+} passed;
+
+static NOINLINE void pass(void)
+{
+    uint64_t pcs[OH_UNWIND_MAX];
+    enum oh_unwind_end end;
+    struct oh_caller at;
+    oh_caller_here(&at);
+    (void)oh_unwind_capture(NULL, pcs, OH_UNWIND_MAX, &end);
+    struct oh_frames frames = {pcs, 0, passed.max};
+    passed.end = oh_quick_walk(&frames, &at, oh_readable_begin(at.sp));
+    passed.count = frames.count;
+    NO_TAIL_CALL();
+}
+
+static NOINLINE void pass_below(int depth)
+{
+    if (depth == 0)
+        pass();
+    else
+        pass_below(depth - 1);
+    NO_TAIL_CALL();
+}
+
+static void test_quick_walk_passes_what_compilers_make(void **state)
+{
+    (void)state;
+    passed.max = OH_UNWIND_MAX;
+    pass_below(20);
+    assert_int_equal(passed.end, OH_QUICK_END);
+    assert_true(passed.count > 20 + 3);
+    unsigned all = passed.count;
+    passed.max = all;
+    pass_below(20);
+    assert_int_equal(passed.end, OH_QUICK_END);
+    passed.max = all - 1;
+    pass_below(20);
+    assert_int_equal(passed.end, OH_QUICK_FULL);
+    assert_int_equal(passed.count, all - 1);
+}
+
+static void test_quick_walk_passes_a_realigned_frame(void **state)
+{
+    (void)state;
+    passed.max = OH_UNWIND_MAX;
+    oh_test_by_expression(pass);
+    assert_int_equal(passed.end, OH_QUICK_END);
+    assert_true(passed.count > 3);
+}
+
+static void test_quick_walk_stops_at_code_without_cfi(void **state)
+{
+    (void)state;
+    passed.max = OH_UNWIND_MAX;
+    oh_test_without_cfi(pass);
+    assert_int_equal(passed.end, OH_QUICK_STOP);
+    assert_int_equal(passed.count, 0);
 }
 
 static void on_signal(int number)
@@ -411,6 +509,9 @@ int main(void)
         cmocka_unit_test(test_smashed_frame_pointer_ends_the_stack_broken),
         cmocka_unit_test(test_smashed_frame_pointer_into_an_unreadable_page),
         cmocka_unit_test(test_frame_found_by_an_expression_is_passed),
+        cmocka_unit_test(test_quick_walk_passes_what_compilers_make),
+        cmocka_unit_test(test_quick_walk_passes_a_realigned_frame),
+        cmocka_unit_test(test_quick_walk_stops_at_code_without_cfi),
         cmocka_unit_test(test_signal_handler_shows_the_interrupted_function),
         cmocka_unit_test(test_signal_handler_on_its_own_stack_shows_the_interrupted_function),
         cmocka_unit_test(test_thread_ends_clean),

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Many threads put short rows into few lines, begin generations and walk: a row that is found is
+// always the one that belongs to its address and to a generation that was current meanwhile.
+
+#include "capture/quick.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { THREADS = 8, ROUNDS = 200000, ADDRESSES = 64 };
+
+static pthread_barrier_t barrier;
+static uint64_t words[64];
+
+static int32_t bytes_of(uint64_t pc, uint32_t generation)
+{
+    return (int32_t)((pc >> 40) % 16 + generation % 16 + 1) * 8;
+}
+
+static uint64_t found(uint64_t pc)
+{
+    uint64_t pcs[1];
+    struct oh_frames frames = {pcs, 0, 1};
+    uint64_t sp = (uint64_t)(uintptr_t)words;
+    struct oh_readable range = {sp, UINT64_MAX - 8, 0};
+    struct oh_caller at = {pc, sp, 0};
+    (void)oh_quick_walk(&frames, &at, &range);
+    return at.sp - sp;
+}
+
+static void forget(void)
+{
+    uint32_t generation = oh_rows_generation();
+    oh_quick_prepare(generation + 1);
+    oh_rows_forget(generation);
+}
+
+static void *run(void *argument)
+{
+    unsigned seed = *(const unsigned *)argument;
+    unsigned long hits = 0;
+    pthread_barrier_wait(&barrier);
+    for (int round = 0; round < ROUNDS; round++) {
+        uint64_t pc = 0x1000 + ((uint64_t)(rand_r(&seed) % ADDRESSES) << 40);
+        struct oh_row_key key = {pc, true, oh_rows_generation()};
+        union oh_row row = {.cfa_offset = bytes_of(pc, key.generation),
+                            .cfa_register = OH_REG_SP,
+                            .kind = OH_ROW_PLAIN};
+        if (round % 3 == 0)
+            oh_quick_insert(&key, &row);
+        if (round % 2003 == 0)
+            forget();
+        uint32_t before = oh_rows_generation();
+        uint64_t bytes = found(pc);
+        if (bytes == 0 || before != oh_rows_generation())
+            continue;
+        hits++;
+        if (bytes != (uint64_t)bytes_of(pc, before)) {
+            fprintf(stderr, "stress_quick: a foreign row at %#llx\n", (unsigned long long)pc);
+            exit(1);
+        }
+    }
+    if (hits == 0) {
+        fprintf(stderr, "stress_quick: a thread never found a row\n");
+        exit(1);
+    }
+    return NULL;
+}
+
+int main(void)
+{
+    pthread_t threads[THREADS];
+    unsigned seeds[THREADS];
+    pthread_barrier_init(&barrier, NULL, THREADS);
+    for (unsigned i = 0; i < THREADS; i++) {
+        seeds[i] = i + 1;
+        if (pthread_create(&threads[i], NULL, run, &seeds[i]) != 0)
+            return 1;
+    }
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    return 0;
+}
