@@ -93,19 +93,24 @@ static inline bool oh_cas32_acq_rel(uint32_t *p, uint32_t *expected, uint32_t v)
     return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
+static inline void oh_or32_relaxed(uint32_t *p, uint32_t bits)
+{
+    (void)__atomic_fetch_or(p, bits, __ATOMIC_RELAXED);
+}
+
+static inline void oh_and32_relaxed(uint32_t *p, uint32_t bits)
+{
+    (void)__atomic_fetch_and(p, bits, __ATOMIC_RELAXED);
+}
+
+static inline void oh_and32_release(uint32_t *p, uint32_t bits)
+{
+    (void)__atomic_fetch_and(p, bits, __ATOMIC_RELEASE);
+}
+
 static inline uint8_t oh_load8_relaxed(const uint8_t *p)
 {
     return __atomic_load_n(p, __ATOMIC_RELAXED);
-}
-
-static inline void oh_store8_relaxed(uint8_t *p, uint8_t v)
-{
-    __atomic_store_n(p, v, __ATOMIC_RELAXED);
-}
-
-static inline bool oh_cas8_relaxed(uint8_t *p, uint8_t *expected, uint8_t v)
-{
-    return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
 
 #endif

@@ -5,10 +5,10 @@
 
 #include "base/atomic.h"
 
-enum { MIN_ALIGN = 16 };
+enum { MIN_ALIGN = 16, LINE = 64 };
 
 // Before each block stands its size, in the MIN_ALIGN bytes below it.
-static _Alignas(MIN_ALIGN) uint8_t arena[OH_BOOT_BYTES];
+static _Alignas(LINE) uint8_t arena[OH_BOOT_BYTES];
 static uint64_t used;
 static uint64_t calls;
 

@@ -223,15 +223,20 @@ static void enter(const void *address, const struct oh_format_block *block)
 {
     bool replaced;
     struct oh_format_block old;
+    if (!oh_filter_add(address)) {
+        oh_recording_count(OH_COUNTER_dropped_filter_busy);
+        return;
+    }
     bool entered = oh_live_insert((uint64_t)(uintptr_t)address, block, &replaced, &old);
     if (replaced) {
         count_free(&old, false);
         oh_filter_remove(address);
         oh_recording_count(OH_COUNTER_unseen_frees);
     }
-    if (!entered)
+    if (!entered) {
+        oh_filter_remove(address);
         return;
-    oh_filter_add(address);
+    }
     count_alloc(oh_stacks_at(block->stack), block);
 }
 
@@ -266,9 +271,14 @@ void oh_track_restore(const void *block, const struct oh_track_block *taken)
     struct oh_format_block old;
     if (!taken->recorded)
         return;
-    if (!oh_live_insert((uint64_t)(uintptr_t)block, &taken->facts, &replaced, &old))
+    if (!oh_filter_add(block)) {
+        oh_recording_count(OH_COUNTER_dropped_filter_busy);
         return;
-    oh_filter_add(block);
+    }
+    if (!oh_live_insert((uint64_t)(uintptr_t)block, &taken->facts, &replaced, &old)) {
+        oh_filter_remove(block);
+        return;
+    }
     count_free(&taken->facts, true);
 }
 

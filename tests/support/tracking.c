@@ -53,7 +53,7 @@ void oh_tracking_start_sampled(const char *dir, uint64_t sample_bytes)
 
 void *oh_tracking_address(uint64_t n)
 {
-    return (void *)(UINT64_C(0x7e0000000000) + n * 16);
+    return (void *)(UINT64_C(0x7e0000000000) + n * 64);
 }
 
 // As a hook does it, without a real allocator. All from one line: one stack.
