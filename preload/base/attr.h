@@ -9,6 +9,8 @@
 #define OH_HIDDEN __attribute__((visibility("hidden")))
 #define OH_COLD __attribute__((cold))
 #define OH_NOINLINE __attribute__((noinline))
+// The functions of every allocation and every free: each begins a cache line of code and fits into it.
+#define OH_ONE_LINE __attribute__((aligned(64)))
 #define OH_THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
 
 // On the functions by which the host's code enters more than a few instructions of ours: hand-written

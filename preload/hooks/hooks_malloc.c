@@ -67,7 +67,7 @@ static OH_COLD OH_NOINLINE OH_REALIGN void *malloc_slow(size_t size)
     return watched_malloc(&caller, size);
 }
 
-OH_EXPORT void *malloc(size_t size)
+OH_EXPORT OH_ONE_LINE void *malloc(size_t size)
 {
     if (oh_likely(passes(size)))
         return oh_real.malloc(size);
@@ -87,7 +87,7 @@ static OH_COLD OH_NOINLINE OH_REALIGN void *calloc_slow(size_t count, size_t siz
     return block;
 }
 
-OH_EXPORT void *calloc(size_t count, size_t size)
+OH_EXPORT OH_ONE_LINE void *calloc(size_t count, size_t size)
 {
     size_t bytes;
     if (oh_likely(!__builtin_mul_overflow(count, size, &bytes) && passes(bytes)))
@@ -103,7 +103,7 @@ static OH_COLD OH_NOINLINE OH_REALIGN void free_slow(void *block)
     oh_real.free(block);
 }
 
-OH_EXPORT void free(void *block)
+OH_EXPORT OH_ONE_LINE void free(void *block)
 {
     if (oh_likely(!oh_filter_maybe(block))) {
         oh_real.free(block);
@@ -159,7 +159,7 @@ static OH_COLD OH_NOINLINE OH_REALIGN void *realloc_slow(void *block, size_t siz
     return moved;
 }
 
-OH_EXPORT void *realloc(void *block, size_t size)
+OH_EXPORT OH_ONE_LINE void *realloc(void *block, size_t size)
 {
     if (oh_likely(!oh_filter_maybe(block) && passes(size)))
         return oh_real.realloc(block, size);
@@ -302,9 +302,14 @@ OH_EXPORT OH_REALIGN void free_aligned_sized(void *block, size_t align, size_t s
     oh_real.free_aligned_sized(block, align, size);
 }
 
+static OH_COLD OH_NOINLINE OH_REALIGN size_t usable_size_slow(void *block)
+{
+    return oh_boot_owns(block) ? oh_boot_size(block) : oh_real.malloc_usable_size(block);
+}
+
 OH_EXPORT size_t malloc_usable_size(void *block)
 {
-    if (oh_unlikely(oh_boot_owns(block)))
-        return oh_boot_size(block);
-    return oh_real.malloc_usable_size(block);
+    if (oh_likely(!oh_filter_maybe(block)))
+        return oh_real.malloc_usable_size(block);
+    return usable_size_slow(block);
 }
