@@ -8,25 +8,53 @@
 
 #include "base/sys.h"
 
-enum { STAT_BYTES = 2048, FIELD_AFTER_NAME = 3, VARIABLES = 32 };
+enum {
+    STAT_BYTES = 2048,
+    VARIABLES = 32,
+    // Fields of /proc/self/stat, numbered from 1 as in proc(5).
+    FIELD_AFTER_NAME = 3,
+    FIELD_START_TICKS = 22,
+    FIELD_ARGS_BEGIN = 48,
+    FIELD_ARGS_END = 49,
+    FIELD_ENV_BEGIN = 50,
+    FIELD_ENV_END = 51,
+    FIELDS
+};
 
-uint64_t oh_process_stat(enum oh_process_field field)
+static uint64_t number_at(const char *at)
 {
-    char stat[STAT_BYTES + 1];
     uint64_t value = 0;
-    long fd = oh_sys_open("/proc/self/stat", O_RDONLY, 0);
-    if (fd < 0)
-        return 0;
-    long length = oh_sys_read_full((int)fd, stat, STAT_BYTES, 0);
-    (void)oh_sys_close((int)fd);
-    stat[length > 0 ? length : 0] = '\0';
-    // The second field is the command's name in parentheses, which may hold any character.
-    const char *at = strrchr(stat, ')');
-    for (int i = FIELD_AFTER_NAME; i <= (int)field && at != NULL; i++)
-        at = strchr(at + 1, ' ');
-    for (at = at != NULL ? at + 1 : ""; *at >= '0' && *at <= '9'; at++)
+    for (; *at >= '0' && *at <= '9'; at++)
         value = value * 10 + (uint64_t)(*at - '0');
     return value;
+}
+
+// The second field is the command's name in parentheses, which may hold any character.
+static void parse(const char *stat, uint64_t values[FIELDS])
+{
+    const char *at = strrchr(stat, ')');
+    for (int field = FIELD_AFTER_NAME; field < FIELDS && at != NULL; field++) {
+        at = strchr(at + 1, ' ');
+        if (at != NULL)
+            values[field] = number_at(at + 1);
+    }
+}
+
+void oh_process_read(struct oh_process_facts *facts)
+{
+    char stat[STAT_BYTES + 1];
+    uint64_t values[FIELDS] = {0};
+    long fd = oh_sys_open("/proc/self/stat", O_RDONLY, 0);
+    if (fd >= 0) {
+        // Made whole at the first read: to look for an end would make it again.
+        long length = oh_sys_pread((int)fd, stat, STAT_BYTES, 0);
+        (void)oh_sys_close((int)fd);
+        stat[length > 0 ? length : 0] = '\0';
+        parse(stat, values);
+    }
+    *facts = (struct oh_process_facts){values[FIELD_START_TICKS], values[FIELD_ARGS_BEGIN],
+                                       values[FIELD_ARGS_END], values[FIELD_ENV_BEGIN],
+                                       values[FIELD_ENV_END]};
 }
 
 static bool is_ours(const char *entry)
@@ -34,11 +62,11 @@ static bool is_ours(const char *entry)
     return strncmp(entry, "OFFHEAP_", 8) == 0 || strncmp(entry, "TMPDIR=", 7) == 0;
 }
 
-char **oh_process_environment(char **fallback)
+char **oh_process_environment(const struct oh_process_facts *facts, char **fallback)
 {
     static char *variables[VARIABLES + 1];
-    char *at = (char *)oh_process_stat(OH_PROCESS_ENV_START);
-    char *end = (char *)oh_process_stat(OH_PROCESS_ENV_END);
+    char *at = (char *)(uintptr_t)facts->env_begin;
+    char *end = (char *)(uintptr_t)facts->env_end;
     size_t count = 0;
     if (at == NULL || end <= at)
         return fallback;

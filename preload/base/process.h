@@ -8,19 +8,20 @@
 
 #include <stdint.h>
 
-// Fields of /proc/self/stat, numbered from 1 as in proc(5).
-enum oh_process_field {
-    OH_PROCESS_START_TICKS = 22,
-    OH_PROCESS_ENV_START = 50,
-    OH_PROCESS_ENV_END = 51
+// Of the kernel's file about this process; 0 where it cannot be had.
+struct oh_process_facts {
+    uint64_t start_ticks; // When it began, in ticks since the system did: tells a reused pid.
+    // Where the kernel laid the command line and the environment: addresses, [begin, end).
+    uint64_t args_begin, args_end;
+    uint64_t env_begin, env_end;
 };
 
-// The field's value, 0 when it cannot be had.
-uint64_t oh_process_stat(enum oh_process_field field);
+// One read of /proc/self/stat.
+void oh_process_read(struct oh_process_facts *facts);
 
 // Our variables (OFFHEAP_* and TMPDIR) in the process's initial environment block: an array of
 // "NAME=value" that ends with NULL, the strings being the block's own. Falls back to `fallback`
-// (libc's environ, which may be NULL) where /proc cannot be read. Once, single-threaded.
-char **oh_process_environment(char **fallback);
+// (libc's environ, which may be NULL) where the kernel does not tell. Once, single-threaded.
+char **oh_process_environment(const struct oh_process_facts *facts, char **fallback);
 
 #endif

@@ -161,32 +161,46 @@ static void find_flags(struct oh_format_module *facts)
         facts->flags |= OH_MODULE_LOADER;
 }
 
+// The path where it stands somewhere already; NULL for a name relative to the working directory.
+static const char *known_path(const struct oh_format_module *facts, const char *name)
+{
+    const struct oh_format_header *header = oh_recording_header();
+    if ((facts->flags & OH_MODULE_VDSO) != 0)
+        return "[vdso]";
+    if ((facts->flags & OH_MODULE_MAIN) != 0)
+        return header->exe.length != 0 ? oh_recording_at(header->exe.offset) : "";
+    return name[0] == '/' ? name : NULL;
+}
+
 // A path may be as long as a page, and a thread's stack as short as four of them: this one does not
-// lie there. NULL when there is none.
-static char *take_path_buffer(void)
+// lie there. NULL when there is no memory.
+static char *make_path(const char *name)
 {
     long page =
         oh_sys_mmap(NULL, PATH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return oh_sys_failed(page) ? NULL : (char *)page;
+    if (oh_sys_failed(page))
+        return NULL;
+    struct oh_text text;
+    oh_text_init(&text, (char *)page, PATH_BYTES);
+    long length = oh_sys_readlink("/proc/self/cwd", (char *)page, PATH_BYTES - 1);
+    text.length = length > 0 ? (size_t)length : 0;
+    oh_text_add(&text, "/");
+    oh_text_add(&text, name);
+    return (char *)page;
 }
 
-static void find_path(const struct oh_format_module *facts, const char *name, char *path)
+static void find_file_of(struct oh_format_module *facts, const char *name)
 {
-    struct oh_text text;
-    oh_text_init(&text, path, PATH_BYTES);
-    if ((facts->flags & OH_MODULE_VDSO) != 0) {
-        oh_text_add(&text, "[vdso]");
-    } else if ((facts->flags & OH_MODULE_MAIN) != 0) {
-        text.length = (size_t)oh_sys_readlink("/proc/self/exe", path, PATH_BYTES - 1);
-        path[oh_sys_failed((long)text.length) ? 0 : text.length] = '\0';
-    } else if (name[0] == '/') {
-        oh_text_add(&text, name);
-    } else {
-        long length = oh_sys_readlink("/proc/self/cwd", path, PATH_BYTES - 1);
-        text.length = length > 0 ? (size_t)length : 0;
-        oh_text_add(&text, "/");
-        oh_text_add(&text, name);
+    const char *known = known_path(facts, name);
+    if (known != NULL) {
+        find_file(facts, known);
+        return;
     }
+    char *path = make_path(name);
+    if (path == NULL)
+        return;
+    find_file(facts, path);
+    (void)oh_sys_munmap(path, PATH_BYTES);
 }
 
 bool oh_module_facts_read(struct oh_format_module *facts, const struct dl_find_object *object,
@@ -201,12 +215,7 @@ bool oh_module_facts_read(struct oh_format_module *facts, const struct dl_find_o
     facts->text_start = facts->start;
     facts->text_end = facts->end;
     find_flags(facts);
-    char *path = take_path_buffer();
-    if (path != NULL) {
-        find_path(facts, object->dlfo_link_map->l_name, path);
-        find_file(facts, path);
-        (void)oh_sys_munmap(path, PATH_BYTES);
-    }
+    find_file_of(facts, object->dlfo_link_map->l_name);
     if (!find_headers(object, &headers))
         return false;
     find_text(facts, &headers);
@@ -225,10 +234,19 @@ bool oh_module_facts_read(struct oh_format_module *facts, const struct dl_find_o
 
 void oh_module_facts_name(struct oh_format_module *facts, const struct dl_find_object *object)
 {
-    char *path = take_path_buffer();
+    const char *name = object->dlfo_link_map->l_name;
+    if ((facts->flags & OH_MODULE_MAIN) != 0) {
+        facts->path = oh_recording_header()->exe; // The same text, once.
+        return;
+    }
+    const char *known = known_path(facts, name);
+    if (known != NULL) {
+        facts->path = oh_recording_add_text(known, strnlen(known, PATH_BYTES - 1));
+        return;
+    }
+    char *path = make_path(name);
     if (path == NULL)
         return;
-    find_path(facts, object->dlfo_link_map->l_name, path);
     facts->path = oh_recording_add_text(path, strlen(path));
     (void)oh_sys_munmap(path, PATH_BYTES);
 }

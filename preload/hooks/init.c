@@ -61,12 +61,13 @@ static void start(enum oh_format_off_reason *reason, int *error)
     *reason = OH_OFF_secure;
     if (getauxval(AT_SECURE) != 0)
         return;
-    oh_config_read(&config, oh_process_environment(environ));
+    struct oh_process_facts process;
+    oh_process_read(&process);
+    oh_config_read(&config, oh_process_environment(&process, environ));
     *reason = OH_OFF_disabled;
     if (config.disabled)
         return;
-    oh_nesting_settle();
-    *error = oh_recording_create(&config, reason);
+    *error = oh_recording_create(&config, &process, reason);
     if (*error < 0)
         return;
     struct oh_format_header *header = oh_recording_header();
@@ -76,6 +77,7 @@ static void start(enum oh_format_off_reason *reason, int *error)
         oh_filter_pin_all();
     oh_sampler_init(header->sample_bytes, header->weight_shift);
     oh_unwind_init();
+    oh_nesting_settle();
     oh_modules_init();
     oh_end_init(&config);
     oh_leave_arm(oh_end_run);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/thread.h"
+#include "capture/unwind_c.h"
 #include "recording/real.h"
 
 enum { ALIGN = 64, SMALL_BYTES = 16, LARGE_BYTES = 100000 };
@@ -137,9 +138,14 @@ static bool paged_nests(void *(*function)(size_t))
 }
 
 // Where the module begins that the code at an address lies in, NULL when that cannot be told.
+// dladdr looks through all symbols of a module, which for libc's takes longer than everything else
+// here: only where the other way does not answer.
 static const void *module_of(uintptr_t code)
 {
+    struct oh_c_module module;
     Dl_info info;
+    if (oh_unwind_c_find_module(code, &module) == 0)
+        return (const void *)(uintptr_t)module.begin;
     return dladdr((const void *)code, &info) != 0 ? info.dli_fbase : NULL;
 }
 

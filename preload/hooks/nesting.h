@@ -8,8 +8,8 @@
 #ifndef OH_HOOKS_NESTING_H
 #define OH_HOOKS_NESTING_H
 
-// Once, after the real functions were resolved, by the thread that brings the library up (its
-// `busy` is set).
+// Once, after the real functions were resolved and the unwinder is up, by the thread that brings the
+// library up (its `busy` is set).
 void oh_nesting_settle(void);
 
 #endif

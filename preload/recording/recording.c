@@ -8,7 +8,6 @@
 #include <sys/syscall.h>
 
 #include "base/atomic.h"
-#include "base/process.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "recording/layout.h"
@@ -29,12 +28,12 @@ static struct {
     struct oh_format_header *header;
     uint8_t *base;
     uint64_t mapped_bytes;
-    int fd; // Kept for later reservations, never trusted: see file_is_ours.
+    int fd; // Kept for later reservations, never trusted: see file_is_ours. 0 before the map.
     uint64_t device, inode;
     uint64_t refusals; // Calls since growing was refused for a reason that may pass; 0: none was.
     char path[OH_PLACE_PATH_BYTES];
     char unpublished[OH_PLACE_PATH_BYTES];
-} recording = {.fd = -1};
+} recording;
 
 struct oh_format_header *oh_recording_header(void)
 {
@@ -293,7 +292,8 @@ static uint64_t first_bytes(struct oh_format_header *plan)
     return end;
 }
 
-static void describe(struct oh_format_header *header, const struct oh_config *config)
+static void describe(struct oh_format_header *header, const struct oh_config *config,
+                     const struct oh_process_facts *process)
 {
     header->endian_tag = OH_FORMAT_ENDIAN_TAG;
     header->major = OH_FORMAT_MAJOR;
@@ -303,7 +303,7 @@ static void describe(struct oh_format_header *header, const struct oh_config *co
     memcpy(header->writer, "offheap " OFFHEAP_VERSION, sizeof "offheap " OFFHEAP_VERSION);
     header->pid = (uint32_t)oh_sys_getpid();
     header->ppid = (uint32_t)oh_sys_getppid();
-    header->start_ticks = oh_process_stat(OH_PROCESS_START_TICKS);
+    header->start_ticks = process->start_ticks;
     header->start_realtime_ns = oh_sys_clock_ns(CLOCK_REALTIME);
     header->start_monotonic_ns = oh_sys_clock_ns(CLOCK_MONOTONIC_COARSE);
     header->run_token = config->run_token;
@@ -315,16 +315,13 @@ static void describe(struct oh_format_header *header, const struct oh_config *co
 }
 
 static void add_texts(struct oh_format_header *header, const struct oh_config *config,
-                      const char *exe)
+                      const struct oh_process_facts *process, const char *exe)
 {
-    char args[ARGS_BYTES];
     header->exe = oh_recording_add_text(exe, strlen(exe));
-    long fd = oh_sys_open("/proc/self/cmdline", O_RDONLY, 0);
-    if (fd >= 0) {
-        long length = oh_sys_read_full((int)fd, args, sizeof args, 0);
-        (void)oh_sys_close((int)fd);
-        if (length > 0)
-            header->args = oh_recording_add_text(args, (size_t)length);
+    if (process->args_begin < process->args_end) {
+        uint64_t length = process->args_end - process->args_begin;
+        header->args = oh_recording_add_text((const char *)(uintptr_t)process->args_begin,
+                                             length < ARGS_BYTES ? length : ARGS_BYTES);
     }
     for (unsigned i = 0; i < config->note_count; i++)
         oh_recording_add_note(config->notes[i]);
@@ -348,6 +345,9 @@ static int map_file(int fd, const struct oh_format_header *plan, uint64_t bytes)
     recording.device = st.st_dev;
     recording.inode = st.st_ino;
     (void)oh_sys_madvise(recording.base, bytes, MADV_DONTDUMP);
+    // Tables are touched here and there: without this the first touch reads ahead, which here means
+    // to fill memory with zeros for pages that may never be used.
+    (void)oh_sys_madvise(recording.base, bytes, MADV_RANDOM);
     memcpy(recording.base, plan, sizeof *plan);
     return 0;
 }
@@ -364,7 +364,8 @@ static long build_file(int fd, struct oh_format_header *plan, uint64_t bytes,
     return map_file(fd, plan, bytes);
 }
 
-int oh_recording_create(const struct oh_config *config, enum oh_format_off_reason *reason)
+int oh_recording_create(const struct oh_config *config, const struct oh_process_facts *process,
+                        enum oh_format_off_reason *reason)
 {
     static struct oh_format_header plan;
     static char exe[OH_PLACE_PATH_BYTES];
@@ -374,7 +375,7 @@ int oh_recording_create(const struct oh_config *config, enum oh_format_off_reaso
         return -EACCES;
     long length = oh_sys_readlink("/proc/self/exe", exe, sizeof exe - 1);
     exe[length > 0 ? length : 0] = '\0';
-    describe(&plan, config);
+    describe(&plan, config, process);
     uint64_t bytes = oh_layout_plan(&plan, config->exact, config->max_bytes);
     uint64_t start_ms = plan.start_realtime_ns / ns_per_ms;
     long fd = create_file(dir, exe, plan.pid, start_ms);
@@ -385,7 +386,7 @@ int oh_recording_create(const struct oh_config *config, enum oh_format_off_reaso
     long rc = build_file((int)fd, &plan, bytes, reason);
     if (rc == 0) {
         recording.header = (struct oh_format_header *)recording.base;
-        add_texts(recording.header, config, exe);
+        add_texts(recording.header, config, process, exe);
         uint64_t magic;
         memcpy(&magic, OH_FORMAT_MAGIC, sizeof magic);
         oh_store_release((uint64_t *)recording.base, magic);

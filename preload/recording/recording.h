@@ -21,10 +21,12 @@
 #include <stdint.h>
 
 #include "base/config.h"
+#include "base/process.h"
 #include "offheap/format.h"
 
 // Makes the file and maps it. 0, or a negative errno with *reason set; nothing is left behind then.
-int oh_recording_create(const struct oh_config *config, enum oh_format_off_reason *reason);
+int oh_recording_create(const struct oh_config *config, const struct oh_process_facts *process,
+                        enum oh_format_off_reason *reason);
 
 // The header; NULL when there is no recording.
 struct oh_format_header *oh_recording_header(void);

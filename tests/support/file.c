@@ -14,8 +14,10 @@
 int oh_file_try(const char *dir, uint64_t max_bytes, enum oh_format_off_reason *reason)
 {
     struct oh_config config;
+    struct oh_process_facts process;
     oh_tables_config(&config, dir, max_bytes);
-    return oh_recording_create(&config, reason);
+    oh_process_read(&process);
+    return oh_recording_create(&config, &process, reason);
 }
 
 void oh_file_create(const char *dir, uint64_t max_bytes)

@@ -26,7 +26,9 @@ void oh_tables_config(struct oh_config *config, const char *dir, uint64_t max_by
 void oh_tables_begin(const struct oh_config *config)
 {
     enum oh_format_off_reason reason;
-    int rc = oh_recording_create(config, &reason);
+    struct oh_process_facts process;
+    oh_process_read(&process);
+    int rc = oh_recording_create(config, &process, &reason);
     if (rc < 0) {
         (void)fprintf(stderr, "no recording in %s: %s (reason %d)\n", config->dir, strerror(-rc),
                       (int)reason);

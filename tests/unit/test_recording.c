@@ -6,10 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 #include "recording/place.h"
@@ -57,7 +60,12 @@ static void is_private_and_complete(void *dir)
     oh_require_equal(header->state, OH_STATE_STARTING);
     oh_require_equal(header->max_bytes, UINT64_C(8) << 20);
     oh_require(strstr(oh_recording_at(header->exe.offset), "/test_recording") != NULL);
-    oh_require(header->args.length > 0);
+    char args[1024];
+    int command = open("/proc/self/cmdline", O_RDONLY);
+    ssize_t length = read(command, args, sizeof args);
+    (void)close(command);
+    oh_require(length > 0 && header->args.length == (uint32_t)length);
+    oh_require(memcmp(oh_recording_at(header->args.offset), args, (size_t)length) == 0);
 
     // what is ready is there, and a reader accepts it
     size_t size;
@@ -96,6 +104,7 @@ static void test_create_notes_when_the_process_began(void **state)
 static void sampled_header(void *dir)
 {
     struct oh_config config;
+    struct oh_process_facts process;
     enum oh_format_off_reason reason;
     oh_tables_config(&config, dir, UINT64_C(8) << 20);
     config.exact = false;
@@ -104,7 +113,8 @@ static void sampled_header(void *dir)
     config.note_count = 2;
     strcpy(config.notes[0], "first");
     strcpy(config.notes[1], "second");
-    oh_require(oh_recording_create(&config, &reason) == 0);
+    oh_process_read(&process);
+    oh_require(oh_recording_create(&config, &process, &reason) == 0);
     const struct oh_format_header *header = oh_recording_header();
     oh_require_equal(header->mode, OH_MODE_SAMPLED);
     oh_require_equal(header->weight_shift, 16);
@@ -177,11 +187,12 @@ static void test_create_without_proc_leaves_out_what_it_cannot_know(void **state
 
 static void no_directory_at_all(void *dir)
 {
+    const struct oh_process_facts process = {0};
     struct oh_config config;
     enum oh_format_off_reason reason;
     oh_fault_change_root(dir);
     oh_tables_config(&config, NULL, UINT64_C(8) << 20);
-    oh_require_equal(oh_recording_create(&config, &reason), -EACCES);
+    oh_require_equal(oh_recording_create(&config, &process, &reason), -EACCES);
     oh_require_equal(reason, OH_OFF_no_dir);
 }
 
@@ -310,6 +321,32 @@ static void must_not_be_mapped(const char *name)
     while (fgets(line, sizeof line, maps) != NULL)
         oh_require(strstr(line, name) == NULL);
     (void)fclose(maps);
+}
+
+// The file is longer than what a reader ahead would take at once, and hardly any of it is in memory.
+// (On a file system in memory all of it is, always.)
+static void only_touched_pages_are_in_memory(void *dir)
+{
+    enum { PAGE = 4096, PAGES = 128, FEW = 16 };
+    static unsigned char resident[PAGES];
+    size_t size, count = 0;
+    struct statfs fs;
+    oh_require(statfs(dir, &fs) == 0);
+    if (fs.f_type == TMPFS_MAGIC)
+        return;
+    oh_file_create(dir, UINT64_C(8) << 20);
+    const void *base = oh_recording_base(&size);
+    oh_require(size >= (size_t)PAGES * PAGE);
+    oh_require(mincore((void *)(uintptr_t)base, (size_t)PAGES * PAGE, resident) == 0);
+    for (size_t i = 0; i < PAGES; i++)
+        count += resident[i] & 1;
+    oh_require(count <= FEW);
+}
+
+static void test_create_brings_in_few_pages(void **state)
+{
+    (void)state;
+    oh_scratch_run(only_touched_pages_are_in_memory);
 }
 
 static void nothing_can_be_published(void *dir)
@@ -461,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_create_never_follows_a_symbolic_link),
         cmocka_unit_test(test_create_where_a_rename_cannot_be_exclusive_renames_plainly),
         cmocka_unit_test(test_create_that_cannot_be_published_leaves_nothing),
+        cmocka_unit_test(test_create_brings_in_few_pages),
         cmocka_unit_test(test_create_under_a_low_limit_of_descriptors_works),
         cmocka_unit_test(test_take_gives_each_byte_once_and_none_beyond),
         cmocka_unit_test(test_texts_beyond_the_room_are_counted_and_empty),
