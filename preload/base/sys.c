@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -112,6 +113,13 @@ long oh_sys_reserve(int fd, uint64_t offset, uint64_t length)
         }
     }
     return 0;
+}
+
+long oh_sys_write_in_place(int fd)
+{
+    int flags =
+        FS_NOCOW_FL; // A new file of a file system that knows this flag has no other that counts.
+    return call3(SYS_ioctl, fd, FS_IOC_SETFLAGS, (long)&flags);
 }
 
 uint64_t oh_sys_file_size_limit(void)

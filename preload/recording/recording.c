@@ -238,6 +238,7 @@ static long create_file(const char *dir, const char *exe, uint64_t pid, uint64_t
     long fd = oh_sys_open(recording.unpublished, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     if (fd < 0)
         return fd;
+    (void)oh_sys_write_in_place((int)fd);
     long high = oh_sys_dup_above((int)fd, HIGH_FD);
     if (high < 0)
         return fd;
