@@ -54,11 +54,60 @@ function time_text(value) {
     return sprintf("%.1f ns", value)
 }
 
+# The median of what the rounds of workload and mode gave: nanoseconds, or KiB over `base`.
+function figure(workload, mode, what) {
+    if (!((workload SUBSEP mode) in base))
+        return ""
+    return median(collect(workload SUBSEP mode, what))
+}
+
+function derived(name, value, unit) {
+    printf "%-52s %10.1f %s\n", name, value, unit
+    printf "%s\n{\"name\": \"%s\", \"value\": %.3f, \"unit\": \"%s\"}", comma, name, value, unit >json
+    comma = ","
+}
+
+# What follows from the rows: a sample is an operation in which each allocation is one, less the plain
+# one; a live block's memory is that of a run which keeps so many, less the same run in plain.
+function derive(    i, workload, mode, bytes, name) {
+    print ""
+    split("pair deep cgo cgo1", wanted, " ")
+    for (i = 1; i in wanted; i++) {
+        workload = wanted[i]
+        if (figure(workload, "each", "ns") != "")
+            derived("one sample and its free, " workload,
+                figure(workload, "each", "ns") - figure(workload, "plain", "ns"), "ns")
+    }
+    split("sampled exact heaptrack", kinds, " ")
+    split("1000 10000 100000 1000000", wanted, " ")
+    for (mode = 1; mode in kinds; mode++) {
+        for (i = 1; i in wanted; i++) {
+            workload = "keep" wanted[i]
+            bytes = figure(workload, kinds[mode], "kib")
+            if (bytes == "")
+                continue
+            # work keeps the blocks of its warm-up, a hundredth, too.
+            name = "memory over plain, " wanted[i] " live blocks, " kinds[mode]
+            derived(name, bytes, "KiB")
+            if (kinds[mode] == "exact" && i > 1)
+                derived(name ", for one block more", (bytes - figure("keep" wanted[i - 1],
+                    kinds[mode], "kib")) * 1024 / (1.01 * (wanted[i] - wanted[i - 1])), "bytes")
+        }
+    }
+    split("pair deep random", wanted, " ")
+    for (i = 1; i in wanted; i++) {
+        one = wanted[i] (wanted[i] == "random" ? "1" : "")
+        if (figure(wanted[i] "2", "exact", "ratio") != "" && figure(one, "exact", "ratio") != "")
+            derived("exact, ratio of 2 threads by that of 1, " wanted[i],
+                figure(wanted[i] "2", "exact", "ratio") / figure(one, "exact", "ratio"), "")
+    }
+}
+
 END {
-    printf "%d rounds in %d s, load average at the start %s\n\n", rounds, seconds, load
+    printf "%d rounds in %d s, load average at the start %s\n\n", rounds, seconds, load_before
     format = "%-11s %-14s %-9s %10s %7s %15s %9s %8s\n"
     printf format, "workload", "mode", "over", "time", "ratio", "least-greatest", "RSS +KiB", "instr."
-    printf "{\"rounds\": %d, \"load\": %s, \"rows\": [", rounds, load >json
+    printf "{\"rounds\": %d, \"load\": %s, \"rows\": [", rounds, load_before >json
     for (i = 1; i <= count; i++) {
         key = keys[i]
         split(key, part, SUBSEP)
@@ -88,5 +137,7 @@ END {
         printf "%s\n%s}", separator, row >json
         separator = ","
     }
+    printf "\n], \"derived\": [" >json
+    derive()
     print "\n]}" >json
 }

@@ -21,9 +21,11 @@
 
 enum {
     SMALL_BYTES = 64,
+    LARGE_BYTES = 8 << 10, // One in 64 is a sample of the default.
     DEEP_FRAMES = 14, // With the forks, main and its callers: thirty.
     DEEP_FORKS = 6,   // 64 paths.
-    RANDOM_BLOCKS = 100000,
+    RANDOM_BLOCKS = 100000, // Of 16..4096 bytes: 200 MB.
+    HEAP_BLOCKS = 20000,    // Of 16..1000 bytes: 10 MB.
     LIVE_BYTES = 6 << 20, // Twelve means of the default: missed once in 160,000.
     RING_SLOTS = 1024
 };
@@ -57,6 +59,44 @@ static void pair_loop(uint64_t ops)
 {
     for (uint64_t i = 0; i < ops; i++)
         free(small_block(SMALL_BYTES));
+}
+
+static void large_loop(uint64_t ops)
+{
+    for (uint64_t i = 0; i < ops; i++)
+        free(small_block(LARGE_BYTES));
+}
+
+static void calloc_loop(uint64_t ops)
+{
+    for (uint64_t i = 0; i < ops; i++) {
+        void *block = keep(calloc(4, SMALL_BYTES / 4));
+        if (block == NULL)
+            abort();
+        free(block);
+    }
+}
+
+static void aligned_loop(uint64_t ops)
+{
+    for (uint64_t i = 0; i < ops; i++) {
+        void *block;
+        if (posix_memalign(&block, 64, SMALL_BYTES) != 0)
+            abort();
+        free(keep(block));
+    }
+}
+
+// A block that is resized and keeps its place.
+static void resize_loop(uint64_t ops)
+{
+    void *block = small_block(SMALL_BYTES);
+    for (uint64_t i = 0; i < ops; i++) {
+        block = keep(realloc(block, SMALL_BYTES - (i & 7)));
+        if (block == NULL)
+            abort();
+    }
+    free(block);
 }
 
 static void leak_loop(uint64_t ops)
@@ -119,6 +159,26 @@ static void run_deep(uint64_t ops)
     descend(DEEP_FRAMES, deep_loop, ops);
 }
 
+static void run_large(uint64_t ops)
+{
+    large_loop(ops);
+}
+
+static void run_calloc(uint64_t ops)
+{
+    calloc_loop(ops);
+}
+
+static void run_aligned(uint64_t ops)
+{
+    aligned_loop(ops);
+}
+
+static void run_resize(uint64_t ops)
+{
+    resize_loop(ops);
+}
+
 static void run_leak(uint64_t ops)
 {
     leak_loop(ops);
@@ -163,23 +223,25 @@ static void run_mmap(uint64_t ops)
 struct share {
     uint64_t ops;
     uint64_t seed;
+    uint64_t blocks;
+    uint64_t bytes_most;
 };
 
 static void *random_thread(void *arg)
 {
     const struct share *share = arg;
     uint64_t state = share->seed;
-    void **blocks = calloc(RANDOM_BLOCKS, sizeof *blocks);
+    void **blocks = calloc(share->blocks, sizeof *blocks);
     if (blocks == NULL)
         abort();
     for (uint64_t i = 0; i < share->ops; i++) {
         uint64_t draw = random_next(&state);
-        void **slot = &blocks[draw % RANDOM_BLOCKS];
+        void **slot = &blocks[draw % share->blocks];
         free(*slot);
-        *slot = small_block(16 + (draw >> 32) % 4081);
+        *slot = small_block(16 + (draw >> 32) % (share->bytes_most - 15));
         *(char *)*slot = 1;
     }
-    for (size_t i = 0; i < RANDOM_BLOCKS; i++)
+    for (size_t i = 0; i < share->blocks; i++)
         free(blocks[i]);
     free(blocks);
     return NULL;
@@ -187,7 +249,12 @@ static void *random_thread(void *arg)
 
 static void run_random1(uint64_t ops)
 {
-    random_thread(&(struct share){.ops = ops, .seed = 1});
+    random_thread(&(struct share){ops, 1, RANDOM_BLOCKS, 4096});
+}
+
+static void run_heap(uint64_t ops)
+{
+    random_thread(&(struct share){ops, 1, HEAP_BLOCKS, 1000});
 }
 
 static void two_threads(void *(*body)(void *), void *first, void *second)
@@ -202,8 +269,48 @@ static void two_threads(void *(*body)(void *), void *first, void *second)
 // Each thread does all of ops: with two processors, time an operation is that of random1.
 static void run_random2(uint64_t ops)
 {
-    struct share shares[2] = {{ops, 1}, {ops, 2}};
+    struct share shares[2] = {{ops, 1, RANDOM_BLOCKS, 4096}, {ops, 2, RANDOM_BLOCKS, 4096}};
     two_threads(random_thread, &shares[0], &shares[1]);
+}
+
+static void *pair_thread(void *arg)
+{
+    pair_loop(*(const uint64_t *)arg);
+    return NULL;
+}
+
+static void *deep_thread(void *arg)
+{
+    run_deep(*(const uint64_t *)arg);
+    return NULL;
+}
+
+// Both threads allocate from the same stack, and from the same 64 stacks.
+static void run_pair2(uint64_t ops)
+{
+    two_threads(pair_thread, &ops, &ops);
+}
+
+static void run_deep2(uint64_t ops)
+{
+    two_threads(deep_thread, &ops, &ops);
+}
+
+static void *one_pair_thread(void *arg)
+{
+    free(small_block(SMALL_BYTES));
+    return arg;
+}
+
+// An operation is a thread that makes one pair and ends.
+static void run_threads(uint64_t ops)
+{
+    for (uint64_t i = 0; i < ops; i++) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, one_pair_thread, NULL) != 0)
+            abort();
+        pthread_join(thread, NULL);
+    }
 }
 
 // A box per direction: its writer fills empty slots, its reader frees and empties them.
@@ -261,6 +368,14 @@ static const struct workload workloads[] = {
     {"pair", run_pair, CLOCK_PROCESS_CPUTIME_ID},
     {"deep", run_deep, CLOCK_PROCESS_CPUTIME_ID},
     {"leak", run_leak, CLOCK_PROCESS_CPUTIME_ID},
+    {"large", run_large, CLOCK_PROCESS_CPUTIME_ID},
+    {"calloc", run_calloc, CLOCK_PROCESS_CPUTIME_ID},
+    {"aligned", run_aligned, CLOCK_PROCESS_CPUTIME_ID},
+    {"resize", run_resize, CLOCK_PROCESS_CPUTIME_ID},
+    {"heap", run_heap, CLOCK_PROCESS_CPUTIME_ID},
+    {"threads", run_threads, CLOCK_PROCESS_CPUTIME_ID},
+    {"pair2", run_pair2, CLOCK_MONOTONIC},
+    {"deep2", run_deep2, CLOCK_MONOTONIC},
     {"realloc", run_realloc, CLOCK_PROCESS_CPUTIME_ID},
     {"mmap", run_mmap, CLOCK_PROCESS_CPUTIME_ID},
     {"random1", run_random1, CLOCK_PROCESS_CPUTIME_ID},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The program of the cgo workload: goroutines that call C, which allocates and frees, from about
-// 15 Go frames and 10 C frames. Prints as work.c does.
+// The program of the cgo workloads, cgo OPS PAIRS: goroutines that call C, which allocates and frees
+// so many pairs a call, from about 15 Go frames and 10 C frames. Prints as work.c does.
 package main
 
 /*
@@ -36,16 +36,15 @@ const (
 	goFrames   = 12
 	cFrames    = 8
 	goroutines = 4
-	pairs      = 10 // Pairs in one call of C.
 )
 
 //go:noinline
-func down(frames, calls int) int {
+func down(frames, calls, pairs int) int {
 	if frames > 0 {
-		return down(frames-1, calls) + 1
+		return down(frames-1, calls, pairs) + 1
 	}
 	for i := 0; i < calls; i++ {
-		C.bench_pairs(cFrames, pairs)
+		C.bench_pairs(cFrames, C.int(pairs))
 	}
 	return 0
 }
@@ -74,13 +73,17 @@ func main() {
 	if err != nil {
 		panic(err)
 	}
+	pairs, err := strconv.Atoi(os.Args[2])
+	if err != nil {
+		panic(err)
+	}
 	start := processorNanoseconds()
 	var group sync.WaitGroup
 	for i := 0; i < goroutines; i++ {
 		group.Add(1)
 		go func() {
 			defer group.Done()
-			down(goFrames, ops/goroutines/pairs)
+			down(goFrames, ops/goroutines/pairs, pairs)
 		}()
 	}
 	group.Wait()
