@@ -21,12 +21,12 @@
 
 enum {
     SMALL_BYTES = 64,
-    LARGE_BYTES = 8 << 10, // One in 64 is a sample of the default.
-    DEEP_FRAMES = 14, // With the forks, main and its callers: thirty.
-    DEEP_FORKS = 6,   // 64 paths.
+    LARGE_BYTES = 8 << 10,  // One in 64 is a sample of the default.
+    DEEP_FRAMES = 14,       // With the forks, main and its callers: thirty.
+    DEEP_FORKS = 6,         // 64 paths.
     RANDOM_BLOCKS = 100000, // Of 16..4096 bytes: 200 MB.
     HEAP_BLOCKS = 20000,    // Of 16..1000 bytes: 10 MB.
-    LIVE_BYTES = 6 << 20, // Twelve means of the default: missed once in 160,000.
+    LIVE_BYTES = 6 << 20,   // Twelve means of the default: missed once in 160,000.
     RING_SLOTS = 1024
 };
 
