@@ -17,6 +17,7 @@ target_compile_definitions(oh_flags INTERFACE _GNU_SOURCE "OFFHEAP_VERSION=\"${P
 target_compile_options(oh_flags INTERFACE
     "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/="
     -fno-omit-frame-pointer
+    -ffp-contract=off # offheap/weight.h: the library and the readers come to the same integer.
     $<$<COMPILE_LANGUAGE:C>:-Wall>
     $<$<COMPILE_LANGUAGE:C>:-Wextra>
     $<$<COMPILE_LANGUAGE:C>:-Wshadow>

@@ -25,14 +25,15 @@
 #include <stdint.h>
 
 #define OH_FORMAT_MAGIC "OFFHEAP\n"
-#define OH_FORMAT_SECTIONS 48
+#define OH_FORMAT_SECTIONS 64
 #define OH_FORMAT_COUNTERS 32
 #define OH_FORMAT_NOTES 16
 #define OH_FORMAT_BUILD_ID_BYTES 64
 #define OH_FORMAT_BUCKET_SLOTS 8
+#define OH_FORMAT_MEANS 32
 
 enum oh_format_version {
-    OH_FORMAT_MAJOR = 1,
+    OH_FORMAT_MAJOR = 2,
     OH_FORMAT_MINOR = 0,
     OH_FORMAT_ENDIAN_TAG = 0x01020304,
 };
@@ -43,7 +44,7 @@ enum oh_format_limits {
     OH_FORMAT_STACK_BYTES = 128, // Without its frames.
     OH_FORMAT_STACK_ALIGN = 64,
     OH_FORMAT_MAX_DEPTH = 512,
-    OH_FORMAT_MAX_LEVELS = 12,
+    OH_FORMAT_MAX_LEVELS = 32,
 };
 
 // What the process does with its recording now.
@@ -77,7 +78,7 @@ enum oh_format_section_id {
     OH_SECTION_MODULES = 2, // struct oh_format_module[].
     OH_SECTION_INDEX = 3,   // uint64_t[]: a hash table of stacks, OH_INDEX_* below.
     OH_SECTION_STACKS = 4,  // struct oh_format_stack records with their frames.
-    OH_SECTION_LIVE = 5,    // uint64_t address[slots], then struct oh_format_block[slots].
+    OH_SECTION_LIVE = 5,    // struct oh_format_block[]: a hash table of live blocks.
     OH_SECTION_ID_COUNT
 };
 
@@ -121,7 +122,7 @@ struct oh_format_header {
 
     uint32_t mode;         // enum oh_format_mode.
     uint32_t weight_shift; // Objects are counted in units of 2^-weight_shift.
-    uint64_t sample_bytes; // Mean of the sampling intervals; 1 in exact mode.
+    uint64_t sample_bytes; // Mean of the sampling intervals at the start; 1 in exact mode.
     uint32_t max_depth;
     uint32_t flags; // enum oh_format_flag.
 
@@ -139,7 +140,10 @@ struct oh_format_header {
 
     uint64_t counters[OH_FORMAT_COUNTERS];
     struct oh_format_section sections[OH_FORMAT_SECTIONS];
-    uint8_t reserved[OH_FORMAT_HEADER_BYTES - 2496];
+    // The means under which blocks were taken, by the number that a live block has. The first is
+    // sample_bytes; an unused one is 0. Stored before any block refers to it, and never changed.
+    uint64_t means[OH_FORMAT_MEANS];
+    uint8_t reserved[OH_FORMAT_HEADER_BYTES - 3392];
 };
 
 enum oh_format_flag {
@@ -211,30 +215,28 @@ enum oh_stack_end {
     OH_STACK_END_BROKEN = 2, // Cut where no unwind information or no readable memory was found.
 };
 
-// An interned call stack with its counters. Immutable once the index refers to it, but for the
-// counters. Objects are in units of 2^-weight_shift, bytes in bytes. A live block counts
-// alloc minus free; the two halves of an event are stored one after the other, so a process that
-// was killed between them is short by that one event. The two variances are those of the estimated
-// allocations (SAMPLING.md), summed: IEEE doubles in a 64-bit word, 0 in exact mode.
+// An interned call stack with what was allocated by it. Immutable once the index refers to it, but
+// for the counters, which stand alone in a cache line. Objects are in units of 2^-weight_shift,
+// bytes in bytes. What of it is in use is what its live blocks add up to. The two variances are
+// those of the estimated allocations (SAMPLING.md), summed: IEEE doubles in a 64-bit word, 0 in
+// exact mode.
 struct oh_format_stack {
-    uint64_t hash; // oh_hash_stack() over epoch, kind, phase, end, depth and frames.
+    uint64_t hash; // oh_hash_stack() over epoch, kind, phase, end, shard, depth and frames.
     uint64_t epoch;
     uint32_t depth;
     uint8_t kind;  // enum oh_stack_kind.
     uint8_t phase; // enum oh_stack_phase.
     uint8_t end;   // enum oh_stack_end.
-    uint8_t reserved0;
+    uint8_t shard; // Tells apart records of one stack that threads would fight over; 0 is common.
     uint64_t first_ns; // Since start_monotonic_ns.
     uint64_t reserved1[4];
 
     uint64_t alloc_objects;
     uint64_t alloc_bytes;
-    uint64_t free_objects;
-    uint64_t free_bytes;
-    uint64_t samples; // Recorded allocations, unweighted.
+    uint64_t samples; // Recorded allocations, unweighted; 0 in exact mode: as alloc_objects.
     uint64_t alloc_objects_variance;
     uint64_t alloc_bytes_variance;
-    uint64_t reserved2;
+    uint64_t reserved2[3];
     // uint64_t pc[depth] follows: return addresses, leaf first. A frame that was interrupted by a
     // signal has its pc plus one, so that pc - 1 always lies in the instruction that was running.
 };
@@ -243,15 +245,23 @@ struct oh_format_stack {
 // in the file in units of OH_FORMAT_STACK_ALIGN bytes. 0: empty. Stored with release.
 enum { OH_INDEX_REF_BITS = 32 };
 
-// A live block's address word: 0 empty, 1 being written (left so for ever by a killed writer:
-// a reader skips it), else the address.
+// A live block's word `place`: 0 empty, 1 being written (left so for ever by a killed writer: a
+// reader skips it), else the address and what else the word holds. block.h packs and unpacks both.
 enum { OH_LIVE_EMPTY = 0, OH_LIVE_BUSY = 1 };
 
+enum oh_format_block_bits {
+    OH_BLOCK_TIME_BITS = 15,    // Of place, lowest first: the time as oh_block_pack_time() has it,
+    OH_BLOCK_MEAN_BITS = 5,     // the number of its mean in the header's means,
+    OH_BLOCK_ADDRESS_SHIFT = 3, // and above them the address without its three lowest bits.
+    OH_BLOCK_STACK_BITS =
+        30,                  // Of facts, lowest first: the stack as in an index word, one bit of 0,
+    OH_BLOCK_LARGE_BIT = 31, // this bit: the size has its upper 15 bits where the time would stand,
+    OH_BLOCK_SIZE_SHIFT = 32, // and the lower 32 bits of the size as requested.
+};
+
 struct oh_format_block {
-    uint64_t size;   // As requested, in bytes.
-    uint64_t weight; // Objects that it stands for, in units of 2^-weight_shift.
-    uint32_t stack;  // As in an index word.
-    uint32_t time_s; // Seconds since start_monotonic_ns.
+    uint64_t place; // Stored with release when `facts` is there.
+    uint64_t facts;
 };
 
 _Static_assert(sizeof(struct oh_format_section) == 40, "section");
@@ -287,6 +297,7 @@ _Static_assert(offsetof(struct oh_format_header, profile) == 176, "header");
 _Static_assert(offsetof(struct oh_format_header, notes) == 192, "header");
 _Static_assert(offsetof(struct oh_format_header, counters) == 320, "header");
 _Static_assert(offsetof(struct oh_format_header, sections) == 576, "header");
+_Static_assert(offsetof(struct oh_format_header, means) == 3136, "header");
 _Static_assert(sizeof(struct oh_format_module) == OH_FORMAT_MODULE_BYTES, "module");
 _Static_assert(offsetof(struct oh_format_module, base) == 24, "module");
 _Static_assert(offsetof(struct oh_format_module, text_start) == 48, "module");
@@ -301,13 +312,21 @@ _Static_assert(offsetof(struct oh_format_stack, depth) == 16, "stack");
 _Static_assert(offsetof(struct oh_format_stack, kind) == 20, "stack");
 _Static_assert(offsetof(struct oh_format_stack, first_ns) == 24, "stack");
 _Static_assert(offsetof(struct oh_format_stack, alloc_objects) == 64, "stack");
-_Static_assert(offsetof(struct oh_format_stack, free_bytes) == 88, "stack");
-_Static_assert(offsetof(struct oh_format_stack, samples) == 96, "stack");
-_Static_assert(offsetof(struct oh_format_stack, alloc_bytes_variance) == 112, "stack");
-_Static_assert(sizeof(struct oh_format_block) == 24, "block");
-_Static_assert(offsetof(struct oh_format_block, weight) == 8, "block");
-_Static_assert(offsetof(struct oh_format_block, stack) == 16, "block");
-_Static_assert(offsetof(struct oh_format_block, time_s) == 20, "block");
+_Static_assert(offsetof(struct oh_format_stack, shard) == 23, "stack");
+_Static_assert(offsetof(struct oh_format_stack, samples) == 80, "stack");
+_Static_assert(offsetof(struct oh_format_stack, alloc_bytes_variance) == 96, "stack");
+_Static_assert(sizeof(struct oh_format_block) == 16, "block");
+_Static_assert(offsetof(struct oh_format_block, facts) == 8, "block");
+
+// What threads write shares no cache line (64 bytes) with what others read all the time: the
+// header's counters, the table of sections (cursors), a stack's counters, and the constants.
+_Static_assert(offsetof(struct oh_format_header, counters) % 64 == 0, "lines of the header");
+_Static_assert(offsetof(struct oh_format_header, sections) % 64 == 0, "lines of the header");
+_Static_assert(offsetof(struct oh_format_header, means) % 64 == 0, "lines of the header");
+_Static_assert(offsetof(struct oh_format_stack, alloc_objects) % 64 == 0, "lines of a stack");
+_Static_assert(OH_FORMAT_STACK_BYTES - offsetof(struct oh_format_stack, alloc_objects) == 64,
+               "lines of a stack");
+_Static_assert(64 % sizeof(struct oh_format_block) == 0, "a block stands in one line");
 _Static_assert((int)OH_COUNTER_COUNT <= OH_FORMAT_COUNTERS, "counters");
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Hashing and weights that the writer and the readers of a recording must compute alike.
-// Pure functions, any thread.
+// Hashing and weighted bytes that the writer and the readers of a recording must compute alike.
+// Pure functions, any thread. Elsewhere: weights (weight.h), live blocks (block.h).
 
 #ifndef OFFHEAP_HASH_H
 #define OFFHEAP_HASH_H
@@ -37,9 +37,9 @@ static inline uint64_t oh_hash_stack(uint64_t epoch, uint32_t attributes, const 
 }
 
 // What oh_hash_stack takes as attributes.
-static inline uint32_t oh_stack_attributes(uint8_t kind, uint8_t phase, uint8_t end)
+static inline uint32_t oh_stack_attributes(uint8_t kind, uint8_t phase, uint8_t end, uint8_t shard)
 {
-    return (uint32_t)kind | (uint32_t)phase << 8 | (uint32_t)end << 16;
+    return (uint32_t)kind | (uint32_t)phase << 8 | (uint32_t)end << 16 | (uint32_t)shard << 24;
 }
 
 // The bytes that an allocation of `size` bytes stands for when it stands for `weight` objects

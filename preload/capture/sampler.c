@@ -4,6 +4,7 @@
 #include "base/atomic.h"
 #include "base/sys.h"
 #include "offheap/hash.h"
+#include "offheap/weight.h"
 
 static struct {
     uint64_t mean;
@@ -41,26 +42,6 @@ double oh_sampler_minus_log(double u)
     return -(2 * s * series + exponent * ln2);
 }
 
-// For x < 1/2 the alternating series of 1 - exp(-x), else 1 - exp(-x) with exp(-x) = exp(-x/2^k)^2^k.
-double oh_sampler_one_minus_exp(double x)
-{
-    if (x > 60)
-        return 1;
-    if (x < 0.5) {
-        double sum = 1;
-        for (int n = 16; n >= 2; n--)
-            sum = 1 - sum * x / n;
-        return sum * x;
-    }
-    double half = oh_sampler_one_minus_exp(x / 2);
-    return half * (2 - half);
-}
-
-double oh_sampler_weight(uint64_t size, uint64_t mean)
-{
-    return mean <= 1 ? 1 : 1 / oh_sampler_one_minus_exp((double)size / (double)mean);
-}
-
 // splitmix64: a Weyl sequence through a mixer; every thread begins at a place of its own.
 static uint64_t next_random(struct oh_thread *thread)
 {
@@ -84,7 +65,7 @@ uint64_t oh_sampler_decide(struct oh_thread *thread, uint64_t size)
 {
     if (sampler.mean <= 1) {
         thread->countdown = 0;
-        return UINT64_C(1) << sampler.weight_shift;
+        return oh_weight_units(size, sampler.mean, sampler.weight_shift);
     }
     if (!thread->started) {
         thread->started = 1;
@@ -95,6 +76,5 @@ uint64_t oh_sampler_decide(struct oh_thread *thread, uint64_t size)
         }
     }
     thread->countdown = draw_distance(thread);
-    double weight = oh_sampler_weight(size, sampler.mean);
-    return (uint64_t)(weight * (double)(UINT64_C(1) << sampler.weight_shift) + 0.5);
+    return oh_weight_units(size, sampler.mean, sampler.weight_shift);
 }

@@ -21,14 +21,10 @@
 void oh_sampler_init(uint64_t sample_bytes, uint32_t weight_shift);
 
 // For an allocation of `size` bytes that did not pass `countdown`: 0 when it is not taken, else its
-// weight in units of 2^-weight_shift. Sets the thread's next countdown.
+// weight in units of 2^-weight_shift (offheap/weight.h). Sets the thread's next countdown.
 uint64_t oh_sampler_decide(struct oh_thread *thread, uint64_t size);
 
-// The weight of an allocation of `size` bytes at a mean distance of `mean`, in objects.
-double oh_sampler_weight(uint64_t size, uint64_t mean);
-
-// -ln(u) for 0 < u <= 1, and 1 - exp(-x) for x >= 0; relative error below 1e-12.
+// -ln(u) for 0 < u <= 1; relative error below 1e-12.
 double oh_sampler_minus_log(double u);
-double oh_sampler_one_minus_exp(double x);
 
 #endif

@@ -66,7 +66,8 @@ static void add_title(struct remarks *remarks)
 static bool has_losses(const struct oh_view *view)
 {
     static const uint8_t losses[] = {OH_COUNTER_dropped_live_full, OH_COUNTER_dropped_stacks_full,
-                                     OH_COUNTER_dropped_no_room, OH_COUNTER_early_calls};
+                                     OH_COUNTER_dropped_no_room, OH_COUNTER_dropped_odd_blocks,
+                                     OH_COUNTER_early_calls};
     for (size_t i = 0; i < sizeof losses / sizeof losses[0]; i++) {
         if (oh_load_relaxed(&view->header->counters[losses[i]]) != 0)
             return true;

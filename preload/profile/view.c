@@ -10,13 +10,13 @@
 #include <string.h>
 
 #include "base/atomic.h"
+#include "offheap/block.h"
 #include "offheap/hash.h"
+#include "offheap/weight.h"
 
 enum {
     SECTION_ALIGN = 4096,
     WEIGHT_SHIFT_MAX = 32,
-    COUNTER_TRIES = 8,
-    SLOT_BYTES = sizeof(uint64_t) + sizeof(struct oh_format_block),
 };
 
 static const char *section_name(uint32_t id)
@@ -134,11 +134,9 @@ static uint32_t section_count(const struct oh_view *view)
     return count < OH_FORMAT_SECTIONS ? count : OH_FORMAT_SECTIONS;
 }
 
-// Hash tables have a power of two of slots, and their two arrays are found by that.
 static bool has_table_size(const struct oh_format_section *section)
 {
-    bool hashed = section->id == OH_SECTION_INDEX || section->id == OH_SECTION_LIVE;
-    return !hashed || (section->bytes & (section->bytes - 1)) == 0;
+    return section->id != OH_SECTION_INDEX || (section->bytes & (section->bytes - 1)) == 0;
 }
 
 static int check_section(const struct oh_view *view, uint32_t i, struct oh_view_fault *fault)
@@ -258,30 +256,13 @@ const char *oh_view_text(const struct oh_view *view, struct oh_format_text text,
     return (const char *)view->base + text.offset;
 }
 
-// What was allocated is read between two looks at what was freed, until these agree: then the
-// difference was in use at that moment. Where threads free faster than that the later look stands,
-// so that nothing counts as in use which was allocated and freed meanwhile. The clamp is for that
-// case, for copies (snapshots copy what was allocated first) and for damaged files.
-static void read_counters(const struct oh_format_stack *from, struct oh_view_stack *stack)
+static void read_counters(const struct oh_view *view, const struct oh_format_stack *from,
+                          struct oh_view_stack *stack)
 {
-    uint64_t free_objects, free_bytes;
-    stack->free_objects = oh_load_acquire(&from->free_objects);
-    stack->free_bytes = oh_load_acquire(&from->free_bytes);
-    for (int i = 0; i < COUNTER_TRIES; i++) {
-        free_objects = stack->free_objects;
-        free_bytes = stack->free_bytes;
-        stack->alloc_objects = oh_load_acquire(&from->alloc_objects);
-        stack->alloc_bytes = oh_load_acquire(&from->alloc_bytes);
-        stack->free_objects = oh_load_acquire(&from->free_objects);
-        stack->free_bytes = oh_load_acquire(&from->free_bytes);
-        if (stack->free_objects == free_objects && stack->free_bytes == free_bytes)
-            break;
-    }
-    if (stack->free_objects > stack->alloc_objects)
-        stack->free_objects = stack->alloc_objects;
-    if (stack->free_bytes > stack->alloc_bytes)
-        stack->free_bytes = stack->alloc_bytes;
-    stack->samples = oh_load_relaxed(&from->samples);
+    bool exact = oh_load32_relaxed(&view->header->mode) == OH_MODE_EXACT;
+    stack->alloc_objects = oh_load_acquire(&from->alloc_objects);
+    stack->alloc_bytes = oh_load_acquire(&from->alloc_bytes);
+    stack->samples = exact ? stack->alloc_objects : oh_load_relaxed(&from->samples);
     stack->alloc_objects_variance =
         oh_double_of_bits(oh_load_relaxed(&from->alloc_objects_variance));
     stack->alloc_bytes_variance = oh_double_of_bits(oh_load_relaxed(&from->alloc_bytes_variance));
@@ -309,13 +290,13 @@ static bool read_stack(const struct oh_view *view, uint64_t word, struct oh_view
         !find_holder(view, OH_SECTION_STACKS, offset,
                      OH_FORMAT_STACK_BYTES + stack->depth * sizeof(uint64_t)))
         return false;
-    uint64_t hash =
-        oh_hash_stack(stack->epoch, oh_stack_attributes(stack->kind, stack->phase, stack->end),
-                      stack->pcs, stack->depth);
+    uint32_t attributes =
+        oh_stack_attributes(stack->kind, stack->phase, stack->end, oh_load8_relaxed(&from->shard));
+    uint64_t hash = oh_hash_stack(stack->epoch, attributes, stack->pcs, stack->depth);
     if (hash != oh_load_relaxed(&from->hash) ||
         hash >> OH_INDEX_REF_BITS != word >> OH_INDEX_REF_BITS)
         return false;
-    read_counters(from, stack);
+    read_counters(view, from, stack);
     return true;
 }
 
@@ -344,35 +325,53 @@ int oh_view_each_stack(struct oh_view *view, oh_view_stack_fn *fn, void *arg)
     return 0;
 }
 
-// False when the slot changed while it was read: its block is gone.
-static bool read_block(const uint64_t *address, const struct oh_format_block *from,
-                       struct oh_view_block *block)
+// False when there is no block. Pairs with the release of the place when a block is put in.
+static bool read_block(const struct oh_format_block *from, struct oh_block *block)
 {
-    block->size = oh_load_relaxed(&from->size);
-    block->weight = oh_load_relaxed(&from->weight);
-    block->stack = oh_load32_relaxed(&from->stack);
-    block->time_s = oh_load32_acquire(&from->time_s);
-    return oh_load_acquire(address) == block->address;
+    uint64_t place = oh_load_acquire(&from->place);
+    if (place == OH_LIVE_EMPTY || place == OH_LIVE_BUSY)
+        return false;
+    *block = oh_block_unpack(place, oh_load_acquire(&from->facts));
+    return oh_load_acquire(&from->place) == place; // Else it is gone.
+}
+
+// False when the block refers to what is not there.
+static bool weigh_block(const struct oh_view *view, const struct oh_block *block,
+                        struct oh_view_block *weighed)
+{
+    uint64_t mean = oh_load_relaxed(&view->header->means[block->mean]);
+    uint32_t shift = oh_load32_relaxed(&view->header->weight_shift);
+    uint64_t offset = (uint64_t)block->stack * OH_FORMAT_STACK_ALIGN;
+    if (mean == 0 || shift > WEIGHT_SHIFT_MAX ||
+        !find_holder(view, OH_SECTION_STACKS, offset, OH_FORMAT_STACK_BYTES))
+        return false;
+    *weighed = (struct oh_view_block){
+        .address = block->address,
+        .size = block->size,
+        .weight = oh_weight_units(block->size, mean, shift),
+        .stack = block->stack,
+        .time_s = block->time_s,
+    };
+    weighed->bytes = oh_weighted_bytes(block->size, weighed->weight, shift);
+    return true;
 }
 
 static int each_block_of(struct oh_view *view, const struct oh_format_section *section,
                          oh_view_block_fn *fn, void *arg)
 {
-    uint64_t slots = section->bytes / SLOT_BYTES;
-    const uint64_t *addresses = (const uint64_t *)(view->base + section->offset);
-    const struct oh_format_block *blocks = (const struct oh_format_block *)(addresses + slots);
+    uint64_t slots = section->bytes / sizeof(struct oh_format_block);
+    const struct oh_format_block *blocks =
+        (const struct oh_format_block *)(view->base + section->offset);
     for (uint64_t i = 0; i < slots; i++) {
-        // Pairs with the release of the address when a block is put in.
-        struct oh_view_block block = {.address = oh_load_acquire(&addresses[i])};
-        if (block.address == OH_LIVE_EMPTY || block.address == OH_LIVE_BUSY ||
-            !read_block(&addresses[i], &blocks[i], &block))
+        struct oh_block block;
+        struct oh_view_block weighed;
+        if (!read_block(&blocks[i], &block))
             continue;
-        uint64_t offset = (uint64_t)block.stack * OH_FORMAT_STACK_ALIGN;
-        if (!find_holder(view, OH_SECTION_STACKS, offset, OH_FORMAT_STACK_BYTES)) {
+        if (!weigh_block(view, &block, &weighed)) {
             view->damaged++;
             continue;
         }
-        int rc = fn(arg, &block);
+        int rc = fn(arg, &weighed);
         if (rc != 0)
             return rc;
     }

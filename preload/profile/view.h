@@ -42,18 +42,18 @@ struct oh_view {
     uint64_t damaged;                      // Entries that iteration had to leave out.
 };
 
-// One stack with its counters as read once. `pcs` points into the recording.
+// One stack with its counters as read once. `pcs` points into the recording. What of it is in use is
+// the sum of its blocks: read these first, so that none is found which is not yet counted here.
 struct oh_view_stack {
-    uint32_t ref; // As in an index word and in struct oh_format_block.
+    uint32_t ref; // As in an index word, and as blocks have it.
     uint32_t depth;
     uint8_t kind;
     uint8_t phase;
     uint8_t end;
     uint64_t epoch;
     uint64_t first_ns;
-    uint64_t alloc_objects, alloc_bytes; // alloc >= free in both, also while the process runs.
-    uint64_t free_objects, free_bytes;
-    uint64_t samples;
+    uint64_t alloc_objects, alloc_bytes;
+    uint64_t samples; // In exact mode as many as objects.
     double alloc_objects_variance, alloc_bytes_variance;
     const uint64_t *pcs;
 };
@@ -61,9 +61,10 @@ struct oh_view_stack {
 struct oh_view_block {
     uint64_t address;
     uint64_t size;
-    uint64_t weight;
+    uint64_t weight; // Objects, in units of 2^-weight_shift,
+    uint64_t bytes;  // and the bytes that it stands for.
     uint32_t stack;
-    uint32_t time_s;
+    uint32_t time_s; // OH_BLOCK_NO_TIME when it is not known.
 };
 
 // 0, or -EINVAL with *fault filled.

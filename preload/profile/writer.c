@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // See writer.h. An address of a module is named once (a "place"), however many epochs the module
-// lived through; a stack is then a row of places. Objects are summed in the recording's fixed point and rounded when all is summed, so that
+// lived through; a stack is then a row of places. What is in use is what the live blocks of a stack
+// add up to: they are read first, and the stacks' counters afterwards, so that no block is in use
+// that is not yet counted as allocated. Objects are summed in the recording's fixed point and
+// rounded when all is summed, so that
 // alloc >= inuse holds for every sample.
 
 #include "profile/writer.h"
@@ -21,6 +24,7 @@ enum {
     STACKS_PER_LOOK = 64, // How often the caller is asked whether to stop.
     BLOCKS_PER_LOOK = 8192,
     PLACES_FIRST = 1024,
+    HOLDINGS_FIRST = 1024,
 };
 
 static const char goexit_name[] = "runtime.goexit";
@@ -35,6 +39,14 @@ struct place {
     uint32_t location;
 };
 
+// What the live blocks of one stack add up to. The variance is that of the estimate: a block of n
+// bytes that stands for w objects was taken with probability 1/w; it adds w(w-1) to the variance of
+// the objects, n*n*w(w-1) to that of the bytes.
+struct holding {
+    uint64_t objects, bytes;
+    double objects_variance, bytes_variance;
+};
+
 struct build {
     struct oh_view *view;
     struct oh_symbols *symbols;
@@ -47,7 +59,10 @@ struct build {
     uint32_t place_count, place_room;
     struct oh_keymap place_map;  // (epoch, address) to places,
     struct oh_keymap module_map; // and (module, address).
-    struct oh_keymap sample_map; // A stack's reference to its sample.
+
+    struct holding *holdings;
+    uint32_t holding_count, holding_room;
+    struct oh_keymap holding_map; // A stack's reference to what it holds.
 
     struct oh_profile_line lines[LINES_MAX]; // Of the address that is being named.
     struct oh_label_frame line_frames[LINES_MAX];
@@ -205,19 +220,20 @@ static int name_place(struct build *build, struct oh_symbol_module *module, stru
     return is_hidden(build, module) ? 0 : make_location(build, module, place);
 }
 
-static int grow_places(struct build *build)
+// Room for one more entry in an array of the arena, which doubles.
+static int grow(struct build *build, void **entries, uint32_t count, uint32_t *room, size_t bytes,
+                uint32_t first)
 {
-    if (build->place_count < build->place_room)
+    if (count < *room)
         return 0;
-    uint32_t room = build->place_room == 0 ? PLACES_FIRST : build->place_room * 2;
-    struct place *places =
-        oh_arena_array(build->arena, room, sizeof *places, _Alignof(struct place));
-    if (places == NULL)
+    uint32_t larger = *room == 0 ? first : *room * 2;
+    void *moved = oh_arena_array(build->arena, larger, bytes, _Alignof(uint64_t));
+    if (moved == NULL)
         return -ENOMEM;
-    if (build->place_count != 0)
-        memcpy(places, build->places, build->place_count * sizeof *places);
-    build->places = places;
-    build->place_room = room;
+    if (count != 0)
+        memcpy(moved, *entries, count * bytes);
+    *entries = moved;
+    *room = larger;
     return 0;
 }
 
@@ -243,8 +259,11 @@ static int get_place_of_module(struct build *build, uint64_t epoch, uint64_t add
     }
     *place = (struct place){.module = module, .epoch = epoch, .address = address};
     int rc = name_place(build, module, place);
+    void *places = build->places;
     if (rc == 0)
-        rc = grow_places(build);
+        rc = grow(build, &places, build->place_count, &build->place_room, sizeof *build->places,
+                  PLACES_FIRST);
+    build->places = places;
     if (rc != 0)
         return rc;
     *number = build->place_count++;
@@ -338,6 +357,29 @@ static double sane_variance(double variance)
     return variance > 0 && variance < largest ? variance : 0;
 }
 
+static uint64_t at_most(uint64_t value, uint64_t most)
+{
+    return value < most ? value : most;
+}
+
+// The clamps are for copies, whose blocks may have been torn, and for damaged files.
+static void set_values(const struct build *build, const struct oh_view_stack *stack,
+                       struct oh_profile_sample *sample)
+{
+    uint32_t number;
+    struct holding held = {0};
+    if (oh_keymap_find(&build->holding_map, stack->ref, &number))
+        held = build->holdings[number];
+    sample->values[OH_VALUE_ALLOC_OBJECTS] = clamp(stack->alloc_objects);
+    sample->values[OH_VALUE_ALLOC_SPACE] = clamp(stack->alloc_bytes);
+    sample->values[OH_VALUE_INUSE_OBJECTS] = clamp(at_most(held.objects, stack->alloc_objects));
+    sample->values[OH_VALUE_INUSE_SPACE] = clamp(at_most(held.bytes, stack->alloc_bytes));
+    sample->variances[OH_VALUE_ALLOC_OBJECTS] = sane_variance(stack->alloc_objects_variance);
+    sample->variances[OH_VALUE_ALLOC_SPACE] = sane_variance(stack->alloc_bytes_variance);
+    sample->variances[OH_VALUE_INUSE_OBJECTS] = sane_variance(held.objects_variance);
+    sample->variances[OH_VALUE_INUSE_SPACE] = sane_variance(held.bytes_variance);
+}
+
 static int write_stack(void *arg, const struct oh_view_stack *stack)
 {
     struct build *build = arg;
@@ -358,35 +400,49 @@ static int write_stack(void *arg, const struct oh_view_stack *stack)
     struct oh_profile_sample sample = {.locations = build->locations, .depth = build->depth};
     if (rc == 0)
         rc = set_labels(build, stack, &sample);
-    sample.values[OH_VALUE_ALLOC_OBJECTS] = clamp(stack->alloc_objects);
-    sample.values[OH_VALUE_ALLOC_SPACE] = clamp(stack->alloc_bytes);
-    sample.values[OH_VALUE_INUSE_OBJECTS] = clamp(stack->alloc_objects - stack->free_objects);
-    sample.values[OH_VALUE_INUSE_SPACE] = clamp(stack->alloc_bytes - stack->free_bytes);
-    sample.variances[OH_VALUE_ALLOC_OBJECTS] = sane_variance(stack->alloc_objects_variance);
-    sample.variances[OH_VALUE_ALLOC_SPACE] = sane_variance(stack->alloc_bytes_variance);
+    set_values(build, stack, &sample);
     uint32_t index;
-    if (rc == 0)
-        rc = oh_profile_add_sample(build->profile, &sample, &index);
-    return rc != 0 ? rc : oh_keymap_put(&build->sample_map, build->arena, stack->ref, index);
+    return rc != 0 ? rc : oh_profile_add_sample(build->profile, &sample, &index);
 }
 
-// The variance of what is in use: a block of n bytes that stands for w objects was taken with
-// probability 1/w; it adds w(w-1) to the variance of the objects, n*n*w(w-1) to that of the bytes.
-static int weigh_block(void *arg, const struct oh_view_block *block)
+static int get_holding(struct build *build, uint32_t stack, struct holding **held)
+{
+    uint32_t number;
+    if (!oh_keymap_find(&build->holding_map, stack, &number)) {
+        void *holdings = build->holdings;
+        number = build->holding_count;
+        int rc =
+            grow(build, &holdings, number, &build->holding_room, sizeof **held, HOLDINGS_FIRST);
+        build->holdings = holdings;
+        if (rc == 0)
+            rc = oh_keymap_put(&build->holding_map, build->arena, stack, number);
+        if (rc != 0)
+            return rc;
+        build->holdings[build->holding_count++] = (struct holding){0};
+    }
+    *held = &build->holdings[number];
+    return 0;
+}
+
+static int add_block(void *arg, const struct oh_view_block *block)
 {
     struct build *build = arg;
-    uint32_t index;
+    struct holding *held;
     if (must_stop(build, BLOCKS_PER_LOOK))
         return -ETIMEDOUT;
-    if (!oh_keymap_find(&build->sample_map, block->stack, &index))
+    int rc = get_holding(build, block->stack, &held);
+    if (rc != 0)
+        return rc;
+    held->objects += block->weight;
+    held->bytes += block->bytes;
+    if (build->view->header->mode == OH_MODE_EXACT)
         return 0;
-    double one = (double)(UINT64_C(1) << build->view->header->weight_shift);
-    double weight = (double)block->weight / one;
+    double weight =
+        (double)block->weight / (double)(UINT64_C(1) << build->view->header->weight_shift);
     double size = (double)block->size;
     double variance = weight > 1 ? weight * (weight - 1) : 0;
-    double *variances = build->profile->samples[index].variances;
-    variances[OH_VALUE_INUSE_OBJECTS] += variance;
-    variances[OH_VALUE_INUSE_SPACE] += size * size * variance;
+    held->objects_variance += variance;
+    held->bytes_variance += size * size * variance;
     return 0;
 }
 
@@ -468,9 +524,9 @@ int oh_writer_build(struct oh_view *view, struct oh_symbols *symbols,
         return -ENOMEM;
     int rc = begin_profile(build);
     if (rc == 0)
+        rc = oh_view_each_block(view, add_block, build);
+    if (rc == 0)
         rc = oh_view_each_stack(view, write_stack, build);
-    if (rc == 0 && view->header->mode == OH_MODE_SAMPLED)
-        rc = oh_view_each_block(view, weigh_block, build);
     if (rc != 0)
         return rc;
     round_samples(build);

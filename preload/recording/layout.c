@@ -3,18 +3,20 @@
 
 #include <string.h>
 
-enum { SLOT_BYTES = sizeof(uint64_t) + sizeof(struct oh_format_block), GROWTH = 4 };
+enum {
+    PAGE = 4096,
+    STACKS_GROWTH = 4,      // Each level of INDEX and STACKS is so many times the one before.
+    LIVE_GROWTH_TENTHS = 7, // Each level of LIVE is so much of all before it together.
+    SECTIONS_A_STEP = 4,    // At most: INDEX, STACKS, STRINGS and MODULES.
+};
+
+static const uint64_t kib = 1024;
 
 struct plan {
     struct oh_format_header *header;
-    uint64_t end;
-};
-
-// Bytes of the tables' level 0; each level is GROWTH times the one before.
-struct first_level {
-    uint64_t index;
-    uint64_t stacks;
-    uint64_t live;
+    uint64_t end, max_bytes;
+    uint64_t live, stacks; // Bytes so far.
+    uint32_t live_levels, stack_levels;
 };
 
 static void add(struct plan *plan, enum oh_format_section_id id, uint32_t level, uint64_t bytes)
@@ -27,65 +29,100 @@ static void add(struct plan *plan, enum oh_format_section_id id, uint32_t level,
     plan->end += bytes;
 }
 
-static uint64_t sum(const struct first_level *level)
+static uint64_t room(const struct plan *plan)
 {
-    return level->index + level->stacks + level->live;
+    return plan->end < plan->max_bytes ? plan->max_bytes - plan->end : 0;
 }
 
-static void halve(struct first_level *level)
+static uint64_t at_most(uint64_t a, uint64_t b)
 {
-    level->index /= 2;
-    level->stacks /= 2;
-    level->live /= 2;
+    return a < b ? a : b;
 }
 
-static void grow(struct first_level *level)
+static void add_names(struct plan *plan, uint32_t level, uint64_t strings, uint64_t modules)
 {
-    level->index *= GROWTH;
-    level->stacks *= GROWTH;
-    level->live *= GROWTH;
+    add(plan, OH_SECTION_STRINGS, level, strings);
+    add(plan, OH_SECTION_MODULES, level, modules * OH_FORMAT_MODULE_BYTES);
 }
 
-static void add_tables(struct plan *plan, const struct first_level *level, uint32_t number)
+// A level of the index is a power of two, its stacks four times as long.
+static void add_stacks(struct plan *plan, uint64_t index)
 {
-    add(plan, OH_SECTION_INDEX, number, level->index);
-    add(plan, OH_SECTION_STACKS, number, level->stacks);
-    add(plan, OH_SECTION_LIVE, number, level->live);
+    const uint64_t stacks = index * 4;
+    add(plan, OH_SECTION_INDEX, plan->stack_levels, index);
+    add(plan, OH_SECTION_STACKS, plan->stack_levels++, stacks);
+    plan->stacks += index + stacks;
+}
+
+static void add_live(struct plan *plan, uint64_t bytes)
+{
+    add(plan, OH_SECTION_LIVE, plan->live_levels++, bytes);
+    plan->live += bytes;
+}
+
+static bool add_more_stacks(struct plan *plan, uint64_t *index)
+{
+    *index *= STACKS_GROWTH;
+    while (*index * 5 > room(plan) && *index > 32 * kib)
+        *index /= 2;
+    if (*index * 5 > room(plan) || plan->stack_levels == OH_FORMAT_MAX_LEVELS)
+        return false;
+    add_stacks(plan, *index);
+    return true;
+}
+
+static bool add_more_live(struct plan *plan, uint64_t least)
+{
+    uint64_t wanted = plan->live / 10 * LIVE_GROWTH_TENTHS / PAGE * PAGE;
+    uint64_t bytes = at_most(wanted > least ? wanted : least, room(plan) / PAGE * PAGE);
+    if (bytes < least || plan->live_levels == OH_FORMAT_MAX_LEVELS)
+        return false;
+    add_live(plan, bytes);
+    return true;
+}
+
+// Names for programs that load and unload libraries all day, where they take no half of what is left.
+static void add_many_names(struct plan *plan)
+{
+    const uint64_t strings = 1024 * kib, modules = 8192;
+    if (strings + modules * OH_FORMAT_MODULE_BYTES <= room(plan) / 2)
+        add_names(plan, 2, strings, modules);
+}
+
+// Every allocation is live for a while, few have new stacks: two thirds of the file are for live
+// blocks, or one third where only samples are live.
+static bool wants_live(const struct plan *plan, bool exact)
+{
+    return exact ? plan->live <= plan->stacks * 2 : plan->live * 2 <= plan->stacks;
 }
 
 uint64_t oh_layout_plan(struct oh_format_header *header, bool exact, uint64_t max_bytes)
 {
-    const uint64_t kib = 1024;
-    // For programs that load and unload libraries all day.
-    const uint64_t many_names = 1024 * kib;
-    const uint64_t many_modules = 8192 * OH_FORMAT_MODULE_BYTES;
-    const struct first_level first = {64 * kib, 256 * kib, (exact ? 512 : 128) * kib};
-    struct first_level level = first;
-    struct plan plan = {header, OH_FORMAT_HEADER_BYTES};
+    const uint64_t first_live = (exact ? 256 : 64) * kib;
+    uint64_t index = 64 * kib;
+    struct plan plan = {.header = header, .end = OH_FORMAT_HEADER_BYTES, .max_bytes = max_bytes};
     memset(header->sections, 0, sizeof header->sections);
     header->section_count = 0;
 
-    add(&plan, OH_SECTION_STRINGS, 0, 32 * kib);
-    add(&plan, OH_SECTION_MODULES, 0, 128 * OH_FORMAT_MODULE_BYTES);
-    add_tables(&plan, &level, 0);
-    add(&plan, OH_SECTION_STRINGS, 1, 256 * kib);
-    add(&plan, OH_SECTION_MODULES, 1, 1024 * OH_FORMAT_MODULE_BYTES);
-    for (uint32_t number = 1; number < OH_FORMAT_MAX_LEVELS; number++) {
-        grow(&level);
-        if (number == 2 && plan.end + many_names + many_modules + sum(&level) <= max_bytes) {
-            add(&plan, OH_SECTION_STRINGS, number, many_names);
-            add(&plan, OH_SECTION_MODULES, number, many_modules);
+    add_names(&plan, 0, 32 * kib, 128);
+    add_stacks(&plan, index);
+    add_live(&plan, first_live);
+    add_names(&plan, 1, 256 * kib, 1024);
+    bool more_stacks = true, more_live = true;
+    while ((more_stacks || more_live) &&
+           header->section_count + SECTIONS_A_STEP <= OH_FORMAT_SECTIONS) {
+        if (more_live && (!more_stacks || wants_live(&plan, exact))) {
+            more_live = add_more_live(&plan, first_live / 4);
+        } else {
+            more_stacks = add_more_stacks(&plan, &index);
+            if (more_stacks && plan.stack_levels == 3)
+                add_many_names(&plan);
         }
-        while (plan.end + sum(&level) > max_bytes && sum(&level) > sum(&first) / 2)
-            halve(&level);
-        if (plan.end + sum(&level) > max_bytes)
-            break;
-        add_tables(&plan, &level, number);
     }
     return plan.end;
 }
 
 uint64_t oh_layout_live_slots(uint64_t bytes)
 {
-    return bytes / SLOT_BYTES;
+    return bytes / sizeof(struct oh_format_block);
 }

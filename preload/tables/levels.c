@@ -5,7 +5,7 @@
 
 #include "recording/recording.h"
 
-void oh_levels_init(struct oh_levels *levels, enum oh_format_section_id id, uint64_t slot_bytes)
+void oh_levels_init(struct oh_levels *levels, enum oh_format_section_id id)
 {
     levels->planned = 0;
     for (uint32_t number = 0; number < OH_FORMAT_MAX_LEVELS; number++) {
@@ -15,8 +15,7 @@ void oh_levels_init(struct oh_levels *levels, enum oh_format_section_id id, uint
         struct oh_level *level = &levels->level[levels->planned++];
         level->section = section;
         level->bytes = oh_recording_at(section->offset);
-        level->buckets =
-            slot_bytes == 0 ? 0 : section->bytes / (slot_bytes * OH_FORMAT_BUCKET_SLOTS);
+        level->buckets = section->bytes / OH_LEVELS_BUCKET_BYTES;
     }
     oh_store32_release(&levels->count, 1);
 }

@@ -4,9 +4,9 @@
 // larger level instead of moving what it holds: nothing that was published ever changes its place.
 // Search goes from the newest level down, since most entries are there.
 //
-// A level is searched in buckets of OH_FORMAT_BUCKET_SLOTS words (one cache line); a hash names a
-// first bucket, and at most OH_LEVELS_PROBES buckets from there on are looked at. Writers, orders
-// and progress of the words: tables/stacks.h, tables/live.h. `count` only grows: stored with
+// A level is searched in buckets of one cache line. In INDEX a hash names a first bucket, and at
+// most OH_LEVELS_PROBES buckets from there on are looked at; LIVE is searched by tables/live. Writers,
+// orders and progress of the words: tables/stacks.h, tables/live.h. `count` only grows: stored with
 // release by oh_levels_open, loaded with acquire by oh_levels_count.
 
 #ifndef OH_TABLES_LEVELS_H
@@ -18,12 +18,12 @@
 #include "base/atomic.h"
 #include "offheap/format.h"
 
-enum { OH_LEVELS_PROBES = 4 };
+enum { OH_LEVELS_PROBES = 4, OH_LEVELS_BUCKET_BYTES = 64 };
 
 struct oh_level {
     struct oh_format_section *section;
     uint8_t *bytes;
-    uint64_t buckets; // A power of two; 0 for tables that are not hashed.
+    uint64_t buckets; // Those of INDEX are a power of two.
 };
 
 struct oh_levels {
@@ -32,9 +32,8 @@ struct oh_levels {
     struct oh_level level[OH_FORMAT_MAX_LEVELS];
 };
 
-// slot_bytes: what one slot of the table takes in all, 0 for tables that are not hashed. Level 0 is
-// opened. Once, before the other functions.
-void oh_levels_init(struct oh_levels *levels, enum oh_format_section_id id, uint64_t slot_bytes);
+// Level 0 is opened. Once, before the other functions.
+void oh_levels_init(struct oh_levels *levels, enum oh_format_section_id id);
 
 static inline uint32_t oh_levels_count(const struct oh_levels *levels)
 {
@@ -46,7 +45,7 @@ static inline uint32_t oh_levels_count(const struct oh_levels *levels)
 // (*no_room is then set).
 bool oh_levels_open(struct oh_levels *levels, uint32_t count, bool *no_room);
 
-// The n-th bucket to look at for `hash`.
+// The n-th bucket of INDEX to look at for `hash`.
 static inline uint64_t *oh_level_bucket(const struct oh_level *level, uint64_t hash, uint32_t n)
 {
     uint64_t number = ((hash >> 8) + n) & (level->buckets - 1);

@@ -13,8 +13,8 @@ static struct oh_levels record_levels;
 
 void oh_stacks_init(void)
 {
-    oh_levels_init(&index_levels, OH_SECTION_INDEX, sizeof(uint64_t));
-    oh_levels_init(&record_levels, OH_SECTION_STACKS, 0);
+    oh_levels_init(&index_levels, OH_SECTION_INDEX);
+    oh_levels_init(&record_levels, OH_SECTION_STACKS);
 }
 
 struct oh_format_stack *oh_stacks_at(uint32_t reference)
@@ -24,7 +24,8 @@ struct oh_format_stack *oh_stacks_at(uint32_t reference)
 
 static uint64_t hash_of(const struct oh_stack_key *key)
 {
-    return oh_hash_stack(key->epoch, oh_stack_attributes(key->kind, key->phase, key->end), key->pcs,
+    return oh_hash_stack(key->epoch,
+                         oh_stack_attributes(key->kind, key->phase, key->end, key->shard), key->pcs,
                          key->depth);
 }
 
@@ -33,6 +34,7 @@ static bool is_same(const struct oh_format_stack *record, const struct oh_stack_
 {
     return record->hash == hash && record->epoch == key->epoch && record->depth == key->depth &&
            record->kind == key->kind && record->phase == key->phase && record->end == key->end &&
+           record->shard == key->shard &&
            memcmp(record + 1, key->pcs, key->depth * sizeof *key->pcs) == 0;
 }
 
@@ -113,6 +115,7 @@ static uint32_t write_record(const struct oh_stack_key *key, uint64_t hash, bool
     record->kind = key->kind;
     record->phase = key->phase;
     record->end = key->end;
+    record->shard = key->shard;
     record->first_ns = oh_recording_now_ns();
     memcpy(record + 1, key->pcs, key->depth * sizeof *key->pcs);
     return (uint32_t)(at / OH_FORMAT_STACK_ALIGN);

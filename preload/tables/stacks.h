@@ -27,6 +27,7 @@ struct oh_stack_key {
     uint8_t kind;  // enum oh_stack_kind.
     uint8_t phase; // enum oh_stack_phase.
     uint8_t end;   // enum oh_stack_end.
+    uint8_t shard; // Whose counters: 0 those that all threads share.
     uint32_t depth;
     const uint64_t *pcs;
 };

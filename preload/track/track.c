@@ -11,6 +11,7 @@
 #include "capture/registers_x86_64.h"
 #include "capture/sampler.h"
 #include "capture/unwind.h"
+#include "offheap/block.h"
 #include "offheap/hash.h"
 #include "offheap/status.h"
 #include "recording/boot.h"
@@ -123,6 +124,7 @@ bool oh_track_begin(struct oh_track_call *call, uint64_t size)
             oh_boot_count_call(); // Another thread is bringing the library up.
         return false;
     }
+    call->mean = 0;
     call->weight = oh_sampler_decide(thread, size);
     if (call->weight == 0)
         return false;
@@ -201,56 +203,68 @@ static void add_variance(struct oh_format_stack *stack, uint64_t size, uint64_t 
     add_double(&stack->alloc_bytes_variance, n * n * w * (w - 1));
 }
 
-static void count_alloc(struct oh_format_stack *stack, const struct oh_format_block *block)
+static void count_alloc(struct oh_format_stack *stack, uint64_t size, uint64_t weight)
 {
-    uint64_t bytes = oh_weighted_bytes(block->size, block->weight, track.weight_shift);
-    (void)oh_add_relaxed(&stack->alloc_objects, block->weight);
+    uint64_t bytes = track.sampled ? oh_weighted_bytes(size, weight, track.weight_shift) : size;
+    (void)oh_add_relaxed(&stack->alloc_objects, weight);
     (void)oh_add_relaxed(&stack->alloc_bytes, bytes);
-    (void)oh_add_relaxed(&stack->samples, 1);
-    if (track.sampled)
-        add_variance(stack, block->size, block->weight);
-}
-
-static void count_free(const struct oh_format_block *block, bool back)
-{
-    struct oh_format_stack *stack = oh_stacks_at(block->stack);
-    uint64_t bytes = oh_weighted_bytes(block->size, block->weight, track.weight_shift);
-    (void)oh_add_relaxed(&stack->free_objects, back ? -block->weight : block->weight);
-    (void)oh_add_relaxed(&stack->free_bytes, back ? -bytes : bytes);
-}
-
-static void enter(const void *address, const struct oh_format_block *block)
-{
-    bool replaced;
-    struct oh_format_block old;
-    if (!oh_filter_add(address)) {
-        oh_recording_count(OH_COUNTER_dropped_filter_busy);
+    if (!track.sampled)
         return;
+    (void)oh_add_relaxed(&stack->samples, 1);
+    add_variance(stack, size, weight);
+}
+
+// An entry of the table for the block, which the filter knows from now on; NULL: there is none.
+static struct oh_format_block *claim(uint64_t address)
+{
+    const void *block = (const void *)(uintptr_t)address;
+    bool replaced;
+    if (!oh_filter_add(block)) {
+        oh_recording_count(OH_COUNTER_dropped_filter_busy);
+        return NULL;
     }
-    bool entered = oh_live_insert((uint64_t)(uintptr_t)address, block, &replaced, &old);
+    struct oh_format_block *entry = oh_live_claim(address, &replaced);
     if (replaced) {
-        count_free(&old, false);
-        oh_filter_remove(address);
+        oh_filter_remove(block);
         oh_recording_count(OH_COUNTER_unseen_frees);
     }
-    if (!entered) {
-        oh_filter_remove(address);
+    if (entry == NULL)
+        oh_filter_remove(block);
+    return entry;
+}
+
+// Counted before it is live: a reader that looks at the live blocks first never finds more of them
+// than were allocated.
+static void enter(const struct oh_block *block, uint64_t weight)
+{
+    struct oh_format_block *entry = claim(block->address);
+    if (entry == NULL)
+        return;
+    count_alloc(oh_stacks_at(block->stack), block->size, weight);
+    oh_live_publish(entry, block);
+}
+
+static void record(const struct oh_track_call *call, const struct oh_caller *caller,
+                   uint64_t address, uint64_t size)
+{
+    struct oh_block block = {.address = address, .size = size, .mean = call->mean};
+    if (!oh_block_fits(address, size)) {
+        oh_recording_count(OH_COUNTER_dropped_odd_blocks);
         return;
     }
-    count_alloc(oh_stacks_at(block->stack), block);
+    oh_live_prefetch(address);
+    block.stack = track.max_depth <= USUAL_DEPTH ? capture_usual(caller) : capture_deep(caller);
+    block.time_s = (uint32_t)(oh_recording_now_ns() / ns_per_s);
+    if (block.stack != 0)
+        enter(&block, call->weight);
 }
 
 void oh_track_end(const struct oh_track_call *call, const struct oh_caller *caller,
                   const void *block, uint64_t size)
 {
     int saved = errno;
-    if (block != NULL) {
-        struct oh_format_block facts = {.size = size, .weight = call->weight};
-        facts.stack = track.max_depth <= USUAL_DEPTH ? capture_usual(caller) : capture_deep(caller);
-        facts.time_s = (uint32_t)(oh_recording_now_ns() / ns_per_s);
-        if (facts.stack != 0)
-            enter(block, &facts);
-    }
+    if (block != NULL)
+        record(call, caller, (uint64_t)(uintptr_t)block, size);
     oh_thread_self.busy = 0;
     errno = saved;
 }
@@ -258,32 +272,23 @@ void oh_track_end(const struct oh_track_call *call, const struct oh_caller *call
 void oh_track_take(const void *block, struct oh_track_block *taken)
 {
     taken->recorded =
-        block != NULL && is_on() && oh_live_remove((uint64_t)(uintptr_t)block, &taken->facts);
-    if (!taken->recorded)
-        return;
-    oh_filter_remove(block);
-    count_free(&taken->facts, false);
+        block != NULL && is_on() && oh_live_take((uint64_t)(uintptr_t)block, &taken->facts);
+    if (taken->recorded)
+        oh_filter_remove(block);
 }
 
+// It was counted when it was allocated, and is live again with that.
 void oh_track_restore(const void *block, const struct oh_track_block *taken)
 {
-    bool replaced;
-    struct oh_format_block old;
     if (!taken->recorded)
         return;
-    if (!oh_filter_add(block)) {
-        oh_recording_count(OH_COUNTER_dropped_filter_busy);
-        return;
-    }
-    if (!oh_live_insert((uint64_t)(uintptr_t)block, &taken->facts, &replaced, &old)) {
-        oh_filter_remove(block);
-        return;
-    }
-    count_free(&taken->facts, true);
+    struct oh_format_block *entry = claim((uint64_t)(uintptr_t)block);
+    if (entry != NULL)
+        oh_live_publish(entry, &taken->facts);
 }
 
 void oh_track_free(const void *block)
 {
-    struct oh_track_block taken;
-    oh_track_take(block, &taken);
+    if (block != NULL && is_on() && oh_live_remove((uint64_t)(uintptr_t)block))
+        oh_filter_remove(block);
 }

@@ -5,8 +5,9 @@
 // it from their slow paths; which symbol was called and what it returns is theirs.
 //
 // Order: a block is entered after the real allocation and before the host sees its address, and
-// taken out before the real free. So a killed process is short by at most the call that each thread
-// was in, and never holds a block that was freed.
+// taken out before the real free. A block is counted as allocated just before it is live. So a killed
+// process is short by at most the call that each thread was in, and never holds a block that was
+// freed. A free takes the block out of the table and counts nothing.
 //
 // Any thread, at any time after oh_track_start; before it, and after the recorder was switched off,
 // everything answers "not recorded". errno is never changed.
@@ -34,19 +35,21 @@
 #include <stdint.h>
 
 #include "capture/registers_x86_64.h"
+#include "offheap/block.h"
 #include "offheap/format.h"
 
 enum oh_track_state { OH_TRACK_UNSET, OH_TRACK_STARTING, OH_TRACK_ON, OH_TRACK_OFF };
 
 // One allocation between the decision and its entry.
 struct oh_track_call {
-    uint64_t weight;
+    uint64_t weight; // In units of 2^-weight_shift: oh_weight_units() of its size and its mean.
+    uint32_t mean;   // The number of that mean in the header.
 };
 
 // What a free took out, for a realloc that fails.
 struct oh_track_block {
     bool recorded;
-    struct oh_format_block facts;
+    struct oh_block facts;
 };
 
 enum oh_track_state oh_track_state(void);

@@ -103,7 +103,7 @@ static void test_stacks_that_find_no_place_are_counted_by_all(void **state)
 
 // --- Live blocks: each thread owns its addresses, and hands some to its neighbour to free
 
-enum { OWN = 6000, STEPS = 60000, MAILBOXES = 64 };
+enum { OWN = 24000, STEPS = 120000, MAILBOXES = 64 };
 
 struct exchange {
     uint64_t mail[THREADS][MAILBOXES]; // An address for that thread to free, or 0.
@@ -115,31 +115,29 @@ struct exchange {
 
 static void enter_block(struct exchange *exchange, uint32_t number, uint64_t address)
 {
-    struct oh_format_block block = {.size = address & 0xfff, .weight = 1}, old;
-    bool replaced;
-    block.stack = exchange->stack;
+    const struct oh_block block = {
+        .address = address, .size = address & 0xfff, .stack = exchange->stack};
     if (!oh_filter_add((void *)address)) {
         (void)oh_add_relaxed(&exchange->refused, 1);
         return;
     }
-    if (!oh_live_insert(address, &block, &replaced, &old)) {
+    if (!oh_tables_enter(&block)) {
         oh_filter_remove((void *)address);
         (void)oh_add_relaxed(&exchange->refused, 1);
         return;
     }
-    oh_require(!replaced);
     exchange->live[number]++;
     exchange->bytes[number] += block.size;
 }
 
 static bool take_block(struct exchange *exchange, uint32_t number, uint64_t address)
 {
-    struct oh_format_block block;
+    struct oh_block block;
     if (!oh_filter_maybe((void *)address))
         return false;
-    if (!oh_live_remove(address, &block))
+    if (!oh_live_take(address, &block))
         return false;
-    oh_require_equal(block.size, address & 0xfff);
+    oh_require(block.address == address && block.size == (address & 0xfff));
     oh_filter_remove((void *)address);
     exchange->live[number]--;
     exchange->bytes[number] -= block.size;

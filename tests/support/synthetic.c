@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "offheap/hash.h"
+#include "offheap/weight.h"
 
 enum {
     PAGE = 4096,
@@ -20,7 +21,6 @@ enum {
     LIVE_BYTES = 2 * PAGE,
     INDEX1_AT = LIVE_AT + LIVE_BYTES,
     END = INDEX1_AT + INDEX_BYTES,
-    LIVE_SLOTS = LIVE_BYTES / (int)(sizeof(uint64_t) + sizeof(struct oh_format_block)),
 };
 
 _Static_assert((int)END <= (int)OH_SYNTHETIC_BYTES, "the sections fit");
@@ -56,6 +56,9 @@ void oh_synthetic_begin(struct oh_synthetic *recording, uint32_t mode)
     header->mode = mode;
     header->weight_shift = mode == OH_MODE_EXACT ? 0 : 16;
     header->sample_bytes = mode == OH_MODE_EXACT ? 1 : 524288;
+    header->means[0] = header->sample_bytes;
+    header->means[OH_SYNTHETIC_MEAN] = OH_SYNTHETIC_MEAN_BYTES;
+    header->means[OH_SYNTHETIC_NO_MEAN] = 1;
     header->max_depth = 128;
     header->flags = OH_FLAG_PHASE_KNOWN;
     header->state = OH_STATE_RECORDING;
@@ -122,25 +125,26 @@ struct oh_format_stack *oh_synthetic_stack(struct oh_synthetic *recording,
         .kind = like->kind != 0 ? like->kind : OH_KIND_MALLOC,
         .phase = like->phase,
         .end = like->end,
+        .shard = like->shard,
     };
     if (depth != 0)
         memcpy(stack + 1, pcs, depth * sizeof *pcs);
     stack->hash = oh_hash_stack(
-        stack->epoch, oh_stack_attributes(stack->kind, stack->phase, stack->end), pcs, depth);
+        stack->epoch, oh_stack_attributes(stack->kind, stack->phase, stack->end, stack->shard), pcs,
+        depth);
     uint64_t *index = (uint64_t *)(recording->bytes + (level == 0 ? INDEX_AT : INDEX1_AT));
     index[3 * recording->index_used[level]++] =
         stack->hash >> OH_INDEX_REF_BITS << OH_INDEX_REF_BITS | oh_synthetic_ref(recording, stack);
     return stack;
 }
 
-void oh_synthetic_block(struct oh_synthetic *recording, uint64_t address,
-                        const struct oh_format_block *block)
+struct oh_format_block *oh_synthetic_block(struct oh_synthetic *recording,
+                                           const struct oh_block *block)
 {
-    uint64_t *addresses = (uint64_t *)(recording->bytes + LIVE_AT);
-    struct oh_format_block *blocks = (struct oh_format_block *)(addresses + LIVE_SLOTS);
-    addresses[5 * recording->block_count] = address;
-    blocks[5 * recording->block_count] = *block;
-    recording->block_count++;
+    struct oh_format_block *blocks = (struct oh_format_block *)(recording->bytes + LIVE_AT);
+    struct oh_format_block *entry = &blocks[5 * recording->block_count++];
+    *entry = (struct oh_format_block){oh_block_place(block), oh_block_facts(block)};
+    return entry;
 }
 
 void oh_synthetic_sample(struct oh_synthetic *recording, uint32_t mode)
@@ -151,7 +155,8 @@ void oh_synthetic_sample(struct oh_synthetic *recording, uint32_t mode)
     const struct oh_format_stack after = {.phase = OH_PHASE_MAIN};
     const struct oh_format_stack cut = {.phase = OH_PHASE_MAIN, .end = OH_STACK_END_DEPTH};
     oh_synthetic_begin(recording, mode);
-    uint64_t one = UINT64_C(1) << oh_synthetic_header(recording)->weight_shift;
+    const uint32_t shift = oh_synthetic_header(recording)->weight_shift;
+    const uint64_t one = UINT64_C(1) << shift;
     oh_synthetic_module(recording, "/opt/app", 0x400000, 0x480000)->flags = OH_MODULE_MAIN;
     struct oh_format_module *library =
         oh_synthetic_module(recording, "/opt/libc-part.so (deleted)", 0x500000, 0x510000);
@@ -163,25 +168,27 @@ void oh_synthetic_sample(struct oh_synthetic *recording, uint32_t mode)
     struct oh_format_stack *stack = oh_synthetic_stack(recording, &before, init, 3, 0);
     stack->alloc_objects = 10 * one;
     stack->alloc_bytes = 1000;
-    stack->free_objects = 7 * one;
-    stack->free_bytes = 700;
     stack->samples = 10;
-    const struct oh_format_block block = {
-        .size = 100, .weight = one, .stack = oh_synthetic_ref(recording, stack)};
-    for (uint64_t i = 0; i < 3; i++)
-        oh_synthetic_block(recording, 0x10000 + 0x100 * i, &block);
+    struct oh_block block = {
+        .size = 100, .stack = oh_synthetic_ref(recording, stack), .mean = OH_SYNTHETIC_NO_MEAN};
+    for (uint64_t i = 0; i < 3; i++) {
+        block.address = 0x10000 + 0x100 * i;
+        (void)oh_synthetic_block(recording, &block);
+    }
     stack = oh_synthetic_stack(recording, &after, serve, 4, 1);
-    stack->alloc_objects = 5 * one / 2;
-    stack->alloc_bytes = 2500;
+    const uint64_t mean = mode == OH_MODE_EXACT ? 1 : OH_SYNTHETIC_MEAN_BYTES;
+    const uint64_t weight = oh_weight_units(1000, mean, shift); // About 2.5 objects.
+    stack->alloc_objects = weight;
+    stack->alloc_bytes = oh_weighted_bytes(1000, weight, shift);
     stack->alloc_objects_variance = oh_bits_of_double(3.75);
     stack->alloc_bytes_variance = oh_bits_of_double(3750000);
     stack->samples = 1;
-    const struct oh_format_block large = {
-        .size = 1000, .weight = 5 * one / 2, .stack = oh_synthetic_ref(recording, stack)};
-    oh_synthetic_block(recording, 0x20000, &large);
+    const struct oh_block large = {.address = 0x20000,
+                                   .size = 1000,
+                                   .stack = oh_synthetic_ref(recording, stack),
+                                   .mean = mode == OH_MODE_EXACT ? 0 : OH_SYNTHETIC_MEAN};
+    (void)oh_synthetic_block(recording, &large);
     stack = oh_synthetic_stack(recording, &cut, serve, 2, 0);
     stack->alloc_objects = one;
     stack->alloc_bytes = 64;
-    stack->free_objects = one;
-    stack->free_bytes = 64;
 }

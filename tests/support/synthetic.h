@@ -9,9 +9,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "offheap/block.h"
 #include "offheap/format.h"
 
-enum { OH_SYNTHETIC_BYTES = 160 << 10 };
+// The numbers of two further means: 1000 bytes at the one weigh about 2.5 objects, everything at the
+// other one object.
+enum {
+    OH_SYNTHETIC_BYTES = 160 << 10,
+    OH_SYNTHETIC_MEAN = 1,
+    OH_SYNTHETIC_MEAN_BYTES = 1958,
+    OH_SYNTHETIC_NO_MEAN = 2
+};
 
 struct oh_synthetic {
     _Alignas(4096) uint8_t bytes[OH_SYNTHETIC_BYTES];
@@ -32,7 +40,7 @@ struct oh_format_text oh_synthetic_text(struct oh_synthetic *recording, const ch
 struct oh_format_module *oh_synthetic_module(struct oh_synthetic *recording, const char *path,
                                              uint64_t start, uint64_t end);
 
-// A stack, and its place in the index (level 0 or 1). attributes: epoch, kind, phase and end are
+// A stack, and its place in the index (level 0 or 1). epoch, kind, phase, end and shard are
 // taken from `like`. The caller sets its counters.
 struct oh_format_stack *oh_synthetic_stack(struct oh_synthetic *recording,
                                            const struct oh_format_stack *like, const uint64_t *pcs,
@@ -42,8 +50,9 @@ struct oh_format_stack *oh_synthetic_stack(struct oh_synthetic *recording,
 uint32_t oh_synthetic_ref(const struct oh_synthetic *recording,
                           const struct oh_format_stack *stack);
 
-void oh_synthetic_block(struct oh_synthetic *recording, uint64_t address,
-                        const struct oh_format_block *block);
+// Its entry, which the caller may change.
+struct oh_format_block *oh_synthetic_block(struct oh_synthetic *recording,
+                                           const struct oh_block *block);
 
 // Something of everything: two modules, three stacks, four blocks, texts and a note.
 void oh_synthetic_sample(struct oh_synthetic *recording, uint32_t mode);

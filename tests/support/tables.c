@@ -12,6 +12,7 @@
 
 #include "base/atomic.h"
 #include "recording/recording.h"
+#include "support/child.h"
 #include "tables/live.h"
 #include "tables/stacks.h"
 
@@ -44,8 +45,6 @@ static int add_stack(void *arg, const struct oh_view_stack *stack)
     sum->stacks++;
     sum->alloc_objects += stack->alloc_objects;
     sum->alloc_bytes += stack->alloc_bytes;
-    sum->free_objects += stack->free_objects;
-    sum->free_bytes += stack->free_bytes;
     sum->samples += stack->samples;
     return 0;
 }
@@ -55,6 +54,8 @@ static int add_block(void *arg, const struct oh_view_block *block)
     struct oh_tables_sum *sum = arg;
     sum->blocks++;
     sum->blocks_bytes += block->size;
+    sum->inuse_objects += block->weight;
+    sum->inuse_bytes += block->bytes;
     return 0;
 }
 
@@ -79,8 +80,8 @@ int oh_tables_sum(const void *base, size_t size, struct oh_tables_sum *sum)
                       (unsigned long long)fault.found, (unsigned long long)fault.bound);
         return rc;
     }
-    (void)oh_view_each_stack(&view, add_stack, sum);
     (void)oh_view_each_block(&view, add_block, sum);
+    (void)oh_view_each_stack(&view, add_stack, sum);
     (void)oh_view_each_module(&view, add_module, sum);
     sum->damaged = view.damaged;
     return 0;
@@ -108,4 +109,15 @@ int oh_tables_sum_file(const char *path, struct oh_tables_sum *sum)
 uint64_t oh_tables_counter(enum oh_format_counter counter)
 {
     return oh_load_relaxed(&oh_recording_header()->counters[counter]);
+}
+
+bool oh_tables_enter(const struct oh_block *block)
+{
+    bool replaced = true;
+    struct oh_format_block *entry = oh_live_claim(block->address, &replaced);
+    oh_require(!replaced);
+    if (entry == NULL)
+        return false;
+    oh_live_publish(entry, block);
+    return true;
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/config.h"
+#include "offheap/block.h"
 #include "offheap/format.h"
 #include "profile/view.h"
 
@@ -28,7 +29,7 @@ struct oh_tables_sum {
     uint64_t blocks_bytes;
     uint64_t modules;
     uint64_t alloc_objects, alloc_bytes;
-    uint64_t free_objects, free_bytes;
+    uint64_t inuse_objects, inuse_bytes; // Of the blocks.
     uint64_t samples;
     uint64_t damaged;
 };
@@ -40,5 +41,8 @@ int oh_tables_sum_file(const char *path, struct oh_tables_sum *sum);
 int oh_tables_sum(const void *base, size_t size, struct oh_tables_sum *sum);
 
 uint64_t oh_tables_counter(enum oh_format_counter counter);
+
+// Makes a block live whose address is not yet: true, or false when the table has no place for it.
+bool oh_tables_enter(const struct oh_block *block);
 
 #endif

@@ -50,16 +50,17 @@ static void test_stack_hash_changes_with_every_part_of_its_identity(void **state
     const uint64_t pcs[] = {0x401000, 0x402000, 0x403000};
     const uint64_t swapped[] = {0x402000, 0x401000, 0x403000};
     const uint64_t other[] = {0x401000, 0x402000, 0x403001};
-    uint64_t hash = oh_hash_stack(5, oh_stack_attributes(1, 2, 0), pcs, 3);
+    uint64_t hash = oh_hash_stack(5, oh_stack_attributes(1, 2, 0, 0), pcs, 3);
     // then
-    assert_true(hash == oh_hash_stack(5, oh_stack_attributes(1, 2, 0), pcs, 3));
-    assert_true(hash != oh_hash_stack(6, oh_stack_attributes(1, 2, 0), pcs, 3));
-    assert_true(hash != oh_hash_stack(5, oh_stack_attributes(2, 2, 0), pcs, 3));
-    assert_true(hash != oh_hash_stack(5, oh_stack_attributes(1, 1, 0), pcs, 3));
-    assert_true(hash != oh_hash_stack(5, oh_stack_attributes(1, 2, 1), pcs, 3));
-    assert_true(hash != oh_hash_stack(5, oh_stack_attributes(1, 2, 0), pcs, 2));
-    assert_true(hash != oh_hash_stack(5, oh_stack_attributes(1, 2, 0), swapped, 3));
-    assert_true(hash != oh_hash_stack(5, oh_stack_attributes(1, 2, 0), other, 3));
+    assert_true(hash == oh_hash_stack(5, oh_stack_attributes(1, 2, 0, 0), pcs, 3));
+    assert_true(hash != oh_hash_stack(6, oh_stack_attributes(1, 2, 0, 0), pcs, 3));
+    assert_true(hash != oh_hash_stack(5, oh_stack_attributes(2, 2, 0, 0), pcs, 3));
+    assert_true(hash != oh_hash_stack(5, oh_stack_attributes(1, 1, 0, 0), pcs, 3));
+    assert_true(hash != oh_hash_stack(5, oh_stack_attributes(1, 2, 1, 0), pcs, 3));
+    assert_true(hash != oh_hash_stack(5, oh_stack_attributes(1, 2, 0, 1), pcs, 3));
+    assert_true(hash != oh_hash_stack(5, oh_stack_attributes(1, 2, 0, 0), pcs, 2));
+    assert_true(hash != oh_hash_stack(5, oh_stack_attributes(1, 2, 0, 0), swapped, 3));
+    assert_true(hash != oh_hash_stack(5, oh_stack_attributes(1, 2, 0, 0), other, 3));
 }
 
 static void test_stack_hash_is_never_zero(void **state)

@@ -21,12 +21,12 @@ static void opens_one_after_the_other(void *dir)
     bool no_room = false;
     begin(dir, UINT64_C(64) << 20);
     // given
-    oh_levels_init(&levels, OH_SECTION_LIVE, 32);
+    oh_levels_init(&levels, OH_SECTION_LIVE);
     oh_require_equal(oh_levels_count(&levels), 1);
     oh_require(levels.planned >= 3);
     for (uint32_t i = 0; i < levels.planned; i++) {
         oh_require(levels.level[i].section == oh_recording_section(OH_SECTION_LIVE, i));
-        oh_require_equal(levels.level[i].buckets * 8 * 32, levels.level[i].section->bytes);
+        oh_require_equal(levels.level[i].buckets * 64, levels.level[i].section->bytes);
     }
     // when
     for (uint32_t count = 1; count < levels.planned; count++) {
@@ -54,7 +54,7 @@ static void opened_by_another(void *dir)
     struct oh_levels levels;
     bool no_room = false;
     begin(dir, UINT64_C(64) << 20);
-    oh_levels_init(&levels, OH_SECTION_INDEX, 8);
+    oh_levels_init(&levels, OH_SECTION_INDEX);
     oh_require(oh_levels_open(&levels, 1, &no_room));
     oh_require(oh_levels_open(&levels, 1, &no_room));
     oh_require_equal(oh_levels_count(&levels), 2);
@@ -74,9 +74,9 @@ static void no_room_on_the_disk(void *dir)
 {
     struct oh_levels levels;
     bool no_room = false;
-    oh_fault_small_disk(dir, 1 << 20);
+    oh_fault_small_disk(dir, 768 << 10);
     begin(dir, UINT64_C(64) << 20);
-    oh_levels_init(&levels, OH_SECTION_LIVE, 32);
+    oh_levels_init(&levels, OH_SECTION_LIVE);
     oh_require(!oh_levels_open(&levels, 1, &no_room));
     oh_require(no_room);
     oh_require_equal(oh_levels_count(&levels), 1);
@@ -92,7 +92,7 @@ static void buckets_lie_inside(void *dir)
 {
     struct oh_levels levels;
     begin(dir, OH_TABLES_SMALLEST);
-    oh_levels_init(&levels, OH_SECTION_INDEX, 8);
+    oh_levels_init(&levels, OH_SECTION_INDEX);
     const struct oh_level *level = &levels.level[0];
     for (uint64_t hash = 0; hash < UINT64_C(4) << 20; hash += 77) {
         for (uint32_t n = 0; n < OH_LEVELS_PROBES; n++) {

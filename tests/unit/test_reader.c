@@ -117,7 +117,7 @@ static void test_open_other_version_says_so(void **state)
 {
     (void)state;
     oh_synthetic_header(&recording)->major = OH_FORMAT_MAJOR + 1;
-    refused(write_file("v.offheap", recording.bytes, recording.size), "format version 2");
+    refused(write_file("v.offheap", recording.bytes, recording.size), "format version 3");
     oh_synthetic_header(&recording)->major = OH_FORMAT_MAJOR;
     oh_synthetic_header(&recording)->endian_tag = __builtin_bswap32(OH_FORMAT_ENDIAN_TAG);
     refused(write_file("e.offheap", recording.bytes, recording.size), "other byte order");

@@ -45,13 +45,12 @@ static uint64_t fill_live(void)
 {
     const uint64_t pc = 0x401000;
     struct oh_stack_key key = {.kind = OH_KIND_MALLOC, .depth = 1, .pcs = &pc};
-    struct oh_format_block block = {.size = 1, .weight = 1}, old;
+    struct oh_block block = {.size = 1};
     oh_stacks_init();
     oh_live_init();
     block.stack = oh_stacks_intern(&key);
-    bool replaced;
     uint64_t count = 0;
-    while (oh_live_insert((count + 1) * 16, &block, &replaced, &old))
+    for (block.address = 16; oh_tables_enter(&block); block.address += 16)
         count++;
     return count;
 }
@@ -59,7 +58,7 @@ static uint64_t fill_live(void)
 static void disk_fills_up(void *dir)
 {
     struct oh_tables_sum sum;
-    oh_fault_small_disk(dir, 2 << 20);
+    oh_fault_small_disk(dir, 768 << 10);
     oh_file_create(dir, UINT64_C(64) << 20);
     struct oh_format_section *second = oh_recording_section(OH_SECTION_LIVE, 1);
     // when the first level is full and the second finds no room

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 
 #include "offheap/hash.h"
+#include "offheap/weight.h"
 #include "support/child.h"
 #include "support/cmocka.h"
 #include "support/fault.h"
@@ -62,13 +63,13 @@ static void test_one_minus_exp_agrees_with_libm(void **state)
     double worst = 0;
     for (double x = 1e-12; x < 700; x *= 1.003) {
         double exact = -expm1(-x);
-        double error = fabs(oh_sampler_one_minus_exp(x) - exact) / exact;
+        double error = fabs(oh_weight_one_minus_exp(x) - exact) / exact;
         if (error > worst)
             worst = error;
     }
     assert_true(worst < 1e-12);
-    assert_true(oh_sampler_one_minus_exp(0) == 0);
-    assert_true(oh_sampler_one_minus_exp(1e300) == 1);
+    assert_true(oh_weight_one_minus_exp(0) == 0);
+    assert_true(oh_weight_one_minus_exp(1e300) == 1);
 }
 
 static void test_weight_is_the_reciprocal_of_the_probability(void **state)
@@ -77,8 +78,8 @@ static void test_weight_is_the_reciprocal_of_the_probability(void **state)
     const uint64_t sizes[] = {1, 8, 64, 1000, 524288, 5 << 20, UINT64_C(1) << 40};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         double p = -expm1(-(double)sizes[i] / (double)usual_mean);
-        assert_true(fabs(oh_sampler_weight(sizes[i], usual_mean) * p - 1) < 1e-12);
-        assert_true(oh_sampler_weight(sizes[i], 1) == 1);
+        assert_true(fabs(oh_weight_objects(sizes[i], usual_mean) * p - 1) < 1e-12);
+        assert_true(oh_weight_objects(sizes[i], 1) == 1);
     }
 }
 
@@ -196,7 +197,7 @@ static void test_estimates_over_many_runs_are_unbiased(void **state)
     // then
     double bytes_variance = 0;
     for (size_t kind = 0; kind < kinds; kind++) {
-        double n = (double)sizes[kind], w = oh_sampler_weight(sizes[kind], usual_mean);
+        double n = (double)sizes[kind], w = oh_weight_objects(sizes[kind], usual_mean);
         wanted_variance += ROUNDS * (w - 1);
         bytes_variance += ROUNDS * n * n * (w - 1);
         wanted_bytes += ROUNDS * n;
@@ -213,7 +214,7 @@ static void test_a_thousand_threads_of_one_allocation_each_are_estimated_right(v
     (void)state;
     enum { THREADS = 1000, RUNS = 400 };
     const uint64_t size = 64 << 10;
-    double w = oh_sampler_weight(size, usual_mean);
+    double w = oh_weight_objects(size, usual_mean);
     double mean = 0;
     oh_sampler_init(usual_mean, SHIFT);
     for (int i = 0; i < RUNS; i++) {

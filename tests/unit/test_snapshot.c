@@ -47,7 +47,7 @@ static void grow_file(int fd)
 {
     const uint64_t pc = 0x4242;
     struct oh_format_stack stack = {.kind = OH_KIND_MALLOC, .depth = 1, .alloc_objects = 1};
-    stack.hash = oh_hash_stack(0, oh_stack_attributes(OH_KIND_MALLOC, 0, 0), &pc, 1);
+    stack.hash = oh_hash_stack(0, oh_stack_attributes(OH_KIND_MALLOC, 0, 0, 0), &pc, 1);
     const uint64_t word = stack.hash >> OH_INDEX_REF_BITS << OH_INDEX_REF_BITS |
                           new_level->offset / OH_FORMAT_STACK_ALIGN;
     const struct oh_format_section *const index = section_of(OH_SECTION_INDEX, 0);

@@ -27,6 +27,7 @@ static void make_key(struct oh_stack_key *key, uint64_t pcs[PCS_MAX], uint64_t n
     key->kind = OH_KIND_MALLOC;
     key->phase = OH_PHASE_MAIN;
     key->end = OH_STACK_END_CLEAN;
+    key->shard = 0;
     key->depth = 1 + (uint32_t)oh_random_below(&random, 12);
     key->pcs = pcs;
     for (uint32_t i = 0; i < key->depth; i++)
@@ -42,6 +43,7 @@ static void keeps_all_parts(void *dir)
     make_key(&key, pcs, 5);
     key.epoch = 3;
     key.end = OH_STACK_END_BROKEN;
+    key.shard = 2;
     // when
     oh_require_equal(oh_stacks_find(&key), 0);
     uint32_t reference = oh_stacks_intern(&key);
@@ -54,9 +56,10 @@ static void keeps_all_parts(void *dir)
     oh_require_equal(stack->kind, OH_KIND_MALLOC);
     oh_require_equal(stack->phase, OH_PHASE_MAIN);
     oh_require_equal(stack->end, OH_STACK_END_BROKEN);
+    oh_require_equal(stack->shard, 2);
     oh_require_equal(stack->depth, key.depth);
     oh_require(memcmp(stack + 1, pcs, key.depth * sizeof *pcs) == 0);
-    oh_require(stack->alloc_objects == 0 && stack->free_bytes == 0 && stack->samples == 0);
+    oh_require(stack->alloc_objects == 0 && stack->alloc_bytes == 0 && stack->samples == 0);
 }
 
 static void test_intern_of_a_stack_makes_it_known_once(void **state)
@@ -69,7 +72,7 @@ static void every_part_counts(void *dir)
 {
     uint64_t pcs[PCS_MAX];
     struct oh_stack_key key, other;
-    uint32_t references[8];
+    uint32_t references[9];
     begin(dir, OH_TABLES_SMALLEST);
     make_key(&key, pcs, 5);
     key.depth = 3;
@@ -93,7 +96,9 @@ static void every_part_counts(void *dir)
     references[6] = oh_stacks_intern(&other);
     pcs[2]++;
     references[7] = oh_stacks_intern(&key);
-    for (int i = 0; i < 8; i++) {
+    key.shard = 1;
+    references[8] = oh_stacks_intern(&key);
+    for (int i = 0; i < 9; i++) {
         oh_require(references[i] != 0);
         for (int j = 0; j < i; j++)
             oh_require(references[i] != references[j]);

@@ -188,8 +188,9 @@ static void test_build_sampled_recording_rounds_and_has_variances(void **state)
     assert_int_equal(sample->values[OH_VALUE_ALLOC_OBJECTS], 3);
     assert_int_equal(sample->values[OH_VALUE_INUSE_OBJECTS], 3);
     assert_float_equal(sample->variances[OH_VALUE_ALLOC_OBJECTS], 3.75, 1e-9);
-    assert_float_equal(sample->variances[OH_VALUE_INUSE_OBJECTS], 3.75, 1e-9);
-    assert_float_equal(sample->variances[OH_VALUE_INUSE_SPACE], 3750000, 1e-3);
+    // Of the block's weight, 2.5004.
+    assert_float_equal(sample->variances[OH_VALUE_INUSE_OBJECTS], 3.7515, 1e-4);
+    assert_float_equal(sample->variances[OH_VALUE_INUSE_SPACE], 3751500, 100);
     assert_float_equal(find_sample("init", 1000)->variances[OH_VALUE_INUSE_SPACE], 0, 1e-9);
 }
 
@@ -332,6 +333,67 @@ static void test_build_told_to_stop_gives_up(void **state)
     assert_int_equal(build(&options), -ETIMEDOUT);
 }
 
+// Blocks that are allocated while the profile is built.
+enum { MORE = 30 };
+
+static bool allocate_more(void *arg)
+{
+    struct oh_format_stack *stack = arg;
+    for (uint64_t i = 0; stack->alloc_objects < 16 + MORE; i++) {
+        const struct oh_block block = {.address = 0x30000 + 16 * i,
+                                       .size = 10,
+                                       .stack = oh_synthetic_ref(&fixture.recording, stack)};
+        stack->alloc_objects++;
+        stack->alloc_bytes += 10;
+        (void)oh_synthetic_block(&fixture.recording, &block);
+    }
+    return false;
+}
+
+static void test_build_counts_nothing_in_use_that_is_not_allocated_yet(void **state)
+{
+    const uint64_t pc = 0x401100;
+    const struct oh_format_stack like = {.phase = OH_PHASE_MAIN};
+    (void)state;
+    oh_synthetic_begin(&fixture.recording, OH_MODE_EXACT);
+    struct oh_format_stack *stack = oh_synthetic_stack(&fixture.recording, &like, &pc, 1, 0);
+    const struct oh_block block = {
+        .address = 0x10000, .size = 10, .stack = oh_synthetic_ref(&fixture.recording, stack)};
+    (void)oh_synthetic_block(&fixture.recording, &block);
+    stack->alloc_objects = 16;
+    stack->alloc_bytes = 160;
+    // when it is asked for the first time whether to stop, more is allocated
+    const struct oh_writer_options options = {.stop = allocate_more, .stop_arg = stack};
+    assert_int_equal(build(&options), 0);
+    // then all of it is seen in both, and what was freed before is not in use
+    const struct oh_profile_sample *sample = &fixture.profile.samples[0];
+    assert_int_equal(sample->values[OH_VALUE_INUSE_OBJECTS], 1 + MORE);
+    assert_int_equal(sample->values[OH_VALUE_ALLOC_OBJECTS], 16 + MORE);
+    assert_int_equal(sample->values[OH_VALUE_INUSE_SPACE], 10 * (1 + MORE));
+}
+
+// Records of one stack that threads keep apart are one row, with what all of them hold.
+static void test_build_shards_of_a_stack_are_one_sample(void **state)
+{
+    const uint64_t pc = 0x401100;
+    (void)state;
+    oh_synthetic_begin(&fixture.recording, OH_MODE_EXACT);
+    for (uint8_t shard = 0; shard < 3; shard++) {
+        const struct oh_format_stack like = {.phase = OH_PHASE_MAIN, .shard = shard};
+        struct oh_format_stack *stack = oh_synthetic_stack(&fixture.recording, &like, &pc, 1, 0);
+        const struct oh_block block = {.address = 0x10000 + 0x100 * (uint64_t)shard,
+                                       .size = 10,
+                                       .stack = oh_synthetic_ref(&fixture.recording, stack)};
+        (void)oh_synthetic_block(&fixture.recording, &block);
+        stack->alloc_objects = 2;
+        stack->alloc_bytes = 20;
+    }
+    assert_int_equal(build(NULL), 0);
+    assert_int_equal(fixture.profile.sample_count, 1);
+    assert_int_equal(fixture.profile.samples[0].values[OH_VALUE_ALLOC_SPACE], 60);
+    assert_int_equal(fixture.profile.samples[0].values[OH_VALUE_INUSE_SPACE], 30);
+}
+
 static void test_build_arena_too_small_says_so(void **state)
 {
     (void)state;
@@ -419,6 +481,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_build_address_of_a_module_is_named_once, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_build_told_to_stop_gives_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_build_counts_nothing_in_use_that_is_not_allocated_yet,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_build_shards_of_a_stack_are_one_sample, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_build_arena_too_small_says_so, setup, teardown),
         cmocka_unit_test_setup_teardown(test_build_flipped_recordings_give_some_profile, setup,
                                         teardown),
