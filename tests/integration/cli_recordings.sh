@@ -55,8 +55,8 @@ expect_text err.txt 'there is no process 999999999'
 
 note "another version"
 cp "$recording" version.offheap
-printf '\002' | dd of=version.offheap bs=1 seek=12 conv=notrunc 2>/dev/null
-both 1 'has format version 2, this offheap reads version 1' version.offheap
+printf '\001' | dd of=version.offheap bs=1 seek=12 conv=notrunc 2>/dev/null
+both 1 'has format version 1, this offheap reads version 2' version.offheap
 
 note "cut"
 size=$(stat -c %s "$recording")
