@@ -154,10 +154,10 @@ static void odd_blocks(void *dir)
     oh_tracking_start_exact(dir);
     for (int i = 0; i < 3; i++) {
         oh_require(oh_track_begin(&call, 10));
-        oh_track_end(&call, (void *)odd[i], 10);
+        oh_track_end(&call, NULL, (void *)odd[i], 10);
     }
     oh_require(oh_track_begin(&call, UINT64_C(1) << 47));
-    oh_track_end(&call, oh_tracking_address(1), UINT64_C(1) << 47);
+    oh_track_end(&call, NULL, oh_tracking_address(1), UINT64_C(1) << 47);
     oh_require_equal(oh_tables_counter(OH_COUNTER_dropped_odd_blocks), 4);
     oh_require(oh_tracking_sum().blocks == 0 && oh_tracking_sum().alloc_objects == 0);
 }
