@@ -19,6 +19,10 @@
 // no such store, and leaves the stack as it is for the real function.
 #define OH_REALIGN __attribute__((force_align_arg_pointer))
 
+// On the type of a variable that has its cache lines to itself, so that who reads it often does not
+// wait for who writes its neighbour (tests/lint/layout.sh looks at the result).
+#define OH_OWN_LINES __attribute__((aligned(64)))
+
 // On functions that read stacks and other modules' data as plain bytes, the gaps between objects
 // too: AddressSanitizer does not judge what they read themselves.
 #define OH_READS_FOREIGN __attribute__((no_sanitize("address")))

@@ -40,7 +40,7 @@ struct entry {
     struct oh_go_runtime runtime;
 };
 
-static struct entry entries[OH_GO_RUNTIME_MAX];
+static struct entry entries[OH_GO_RUNTIME_MAX] OH_OWN_LINES;
 
 // A loaded module, as its program headers tell it.
 struct image {

@@ -8,6 +8,7 @@
 #include <sys/auxv.h>
 
 #include "base/atomic.h"
+#include "base/attr.h"
 #include "capture/go_runtime.h"
 #include "capture/module_facts.h"
 #include "capture/unwind.h"
@@ -28,11 +29,11 @@ struct known {
 };
 
 static struct {
-    struct known known[KNOWN_MAX];
     uint64_t count; // Slots claimed; may run past KNOWN_MAX.
     uint64_t gone;
     uint64_t unloading; // Calls under way that may unload something.
-} modules;
+    struct known known[KNOWN_MAX] OH_OWN_LINES;
+} OH_OWN_LINES modules;
 
 typedef int find_object_fn(void *address, struct dl_find_object *result);
 static find_object_fn *find_object;

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "base/atomic.h"
+#include "base/attr.h"
 
 enum {
     ENTRY_BITS = 14,
@@ -24,7 +25,7 @@ struct entry {
 
 _Static_assert(sizeof(struct entry) == 32, "two entries on a cache line");
 
-static struct entry entries[ENTRY_COUNT];
+static struct entry entries[ENTRY_COUNT] OH_OWN_LINES;
 static uint32_t current_generation;
 
 static uint64_t name_of(const struct oh_row_key *key)

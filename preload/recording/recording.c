@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include "base/atomic.h"
+#include "base/attr.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "recording/layout.h"
@@ -30,10 +31,12 @@ static struct {
     uint64_t mapped_bytes;
     int fd; // Kept for later reservations, never trusted: see file_is_ours. 0 before the map.
     uint64_t device, inode;
-    uint64_t refusals; // Calls since growing was refused for a reason that may pass; 0: none was.
+    // Calls since growing was refused for a reason that may pass; 0: none was. The one word that is
+    // written later, apart from those that every recorded event reads.
+    uint64_t refusals OH_OWN_LINES;
     char path[OH_PLACE_PATH_BYTES];
     char unpublished[OH_PLACE_PATH_BYTES];
-} recording;
+} OH_OWN_LINES recording;
 
 struct oh_format_header *oh_recording_header(void)
 {

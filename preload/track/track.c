@@ -34,7 +34,7 @@ static struct {
     // cannot (before 4.14), and the pid tells.
     const uint64_t *parent_mark;
     long pid;
-} track;
+} OH_OWN_LINES track;
 
 // Read by `offheap list` out of the process's memory.
 OH_EXPORT struct oh_status offheap_status = {OH_STATUS_MAGIC, OH_STATE_STARTING, OH_OFF_none, 0};

@@ -202,7 +202,7 @@ put tools/run.sh '#!/bin/sh
 rm -rf $1/'
 fails shell 'tools/run.sh: shellcheck complains'
 
-for check in exports linkage calls; do
+for check in exports linkage calls layout; do
     fails "$check" 'cannot be read' "$scratch/none.so"
 done
 sound_tree
@@ -236,6 +236,21 @@ library "$sound
 void *offheap_get(void) { return malloc(8); }
 void *offheap_other(void) { return malloc(9); }"
 fails calls 'malloc@offheap_other: called' "$scratch/lib.so"
+put tests/lint/layout.list 'read often'
+library "$sound
+int often; int seldom;"
+fails layout 'often is read by every recorded event and shares a cache line with seldom' \
+    "$scratch/lib.so"
+put tests/lint/layout.list 'read often
+still seldom
+still completed'
+passes layout "$scratch/lib.so"
+put tests/lint/layout.list 'read never'
+fails layout 'there is no variable never' "$scratch/lib.so"
+put tests/lint/layout.list ''
+library "$sound
+__thread char large[2048];"
+fails layout '2048 bytes of thread-local storage' "$scratch/lib.so"
 put tests/lint/calls.allow 'memcpy'
 fails calls 'memcpy has no reason' "$scratch/lib.so"
 finish
