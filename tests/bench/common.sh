@@ -7,9 +7,9 @@
 build_workloads()
 {
     cflags='-O2 -g -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wconversion -fno-builtin-malloc'
-    for program in work clock; do
+    for program in work clock lines; do
         # shellcheck disable=SC2086
-        "$3" $cflags -o "$2/$program" "$1/$program.c" -pthread || return 1
+        "$3" $cflags -o "$2/$program" "$1/$program.c" -pthread -lm || return 1
     done
     # shellcheck disable=SC2086
     "$3" $cflags -fno-builtin -fPIC -shared -o "$2/forward.so" "$1/forward.c"

@@ -8,11 +8,12 @@
 # over the rounds with the least and the greatest. Nothing here passes or fails.
 #
 # +live: with 10,000 live samples in the filter. Then come figures that follow from the rows: the cost
-# of one sample, and the memory of a live block. (Stalls, export and the cost of shared lines have
-# programs of their own beside this one.)
+# of one sample, the memory of a live block, and the cost of a cache line that two processors write
+# (lines.c). Stalls and export have scripts of their own: stall.sh, export.sh.
 #
 # Installs the peers when it may (apt, as root) and leaves out those that are not there. Leaves
-# table.txt, results.json and the single measurements (raw.txt) in build/bench. From the environment:
+# table.txt, table.md, results.json and the single measurements (raw.txt) in build/bench.
+# From the environment:
 #   BENCH_LIBRARY    measures this liboffheap.so instead of building build/release
 #   BENCH_ROUNDS     rounds (5 when quick, else 9)
 #   BENCH_WORKLOADS  only these, by the names of the table
@@ -124,7 +125,7 @@ mode_environment()
 is_wanted()
 {
     case $1:$2 in
-    pair:each | deep:each | cgo:each) return 0 ;;
+    pair:each | deep:each | cgo:each | cgo1:each) return 0 ;;
     *:each) return 1 ;;
     *+live:heaptrack | *+live:tcmalloc*) return 1 ;; # No filter there; and 60 GB of address space.
     keep*:plain | keep*:sampled | keep*:exact | keep*:heaptrack) return 0 ;;
@@ -281,7 +282,11 @@ if command -v valgrind >/dev/null 2>&1; then
 fi
 
 cp "$scratch/raw.txt" "$out/raw.txt"
-awk -v json="$out/results.json" -v rounds="$rounds" -v load_before="$load_before" \
-    -v seconds="$(($(date +%s) - begun))" -f "$here/table.awk" "$out/raw.txt" >"$out/table.txt"
+awk -v json="$out/results.json" -v markdown="$out/table.md" -v rounds="$rounds" \
+    -v load_before="$load_before" -v seconds="$(($(date +%s) - begun))" -f "$here/table.awk" "$out/raw.txt" >"$out/table.txt"
+{
+    echo
+    "$scratch/lines" measure
+} >>"$out/table.txt"
 cat "$out/table.txt"
-say "also in $out: table.txt, results.json, raw.txt"
+say "also in $out: table.txt, table.md, results.json, raw.txt"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Makes the table (standard output) and the JSON (the file `json`) of run.sh's single measurements:
+# Makes the table (standard output), the JSON (the file `json`) and the ratios as Markdown (the file
+# `markdown`) of run.sh's single measurements:
 #   WORKLOAD MODE BASE ROUND NANOSECONDS KIB ...      WORKLOAD MODE instructions COUNT
 
 $3 == "instructions" {
@@ -103,6 +104,29 @@ function derive(    i, workload, mode, bytes, name) {
     }
 }
 
+# One row a workload: the time of plain, then ratios with the least and the greatest.
+function write_markdown(    i, n, part, key, text, row, ratio) {
+    n = split("forward sampled exact heaptrack jemalloc-prof tcmalloc-prof", kinds, " ")
+    print "| workload | plain | forward | sampled | exact | heaptrack | jemalloc-prof | tcmalloc-prof |" >markdown
+    print "|---|---|---|---|---|---|---|---|" >markdown
+    for (i = 1; i <= count; i++) {
+        split(keys[i], part, SUBSEP)
+        if (part[2] != "plain")
+            continue
+        row = "| " part[1] " | " time_text(figure(part[1], "plain", "ns")) " |"
+        for (mode = 1; mode <= n; mode++) {
+            key = part[1] SUBSEP kinds[mode]
+            text = ""
+            if (key in base && collect(key, "ratio") > 0) {
+                ratio = median(collect(key, "ratio"))
+                text = sprintf("%.2f (%.2f-%.2f)", ratio, sorted[1], sorted[collect(key, "ratio")])
+            }
+            row = row " " text " |"
+        }
+        print row >markdown
+    }
+}
+
 END {
     printf "%d rounds in %d s, load average at the start %s\n\n", rounds, seconds, load_before
     format = "%-11s %-14s %-9s %10s %7s %15s %9s %8s\n"
@@ -139,5 +163,6 @@ END {
     }
     printf "\n], \"derived\": [" >json
     derive()
+    write_markdown()
     print "\n]}" >json
 }
