@@ -10,7 +10,7 @@
 #include "tables/levels.h"
 
 enum {
-    PREFETCHED_LEVELS = 3, // The older ones are small and mostly in the cache.
+    PREFETCHED_LEVELS = 8, // The older ones are small and stay in the cache.
     PAIR = 2,
 };
 

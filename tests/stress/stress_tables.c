@@ -103,7 +103,7 @@ static void test_stacks_that_find_no_place_are_counted_by_all(void **state)
 
 // --- Live blocks: each thread owns its addresses, and hands some to its neighbour to free
 
-enum { OWN = 24000, STEPS = 120000, MAILBOXES = 64 };
+enum { OWN = 24000, STEPS = 60000, MAILBOXES = 64 };
 
 struct exchange {
     uint64_t mail[THREADS][MAILBOXES]; // An address for that thread to free, or 0.
