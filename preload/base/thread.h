@@ -23,6 +23,10 @@ struct oh_thread {
     uint32_t busy;
     uint32_t started; // 1: countdown was drawn.
     uint32_t nested;  // Calls that came while busy; for hooks/nesting.
+    // Whose counters of a stack are added to, and the races lost for them: track/shard.h.
+    uint32_t shard;
+    uint32_t fights;
+    uint32_t fight_second;
 };
 
 _Static_assert(sizeof(struct oh_thread) <= 64, "the per-thread object stays on one cache line");

@@ -5,7 +5,9 @@
 //
 // States. An index word: 0 -> (tag, reference), once. A record: being written by one thread, then
 //   immutable except for its counters; unreachable if its index word was never stored.
-// Writers. Any thread interns; the counters are added to by any thread with relaxed atomics.
+// Writers. Any thread interns; the counters are added to by the threads of the record's shard, with
+//   relaxed atomics, or with plain stores where that is one thread for ever (track/shard.h). So a
+//   reference that one thread has got must never be used by a thread of another shard.
 // Publication. oh_stacks_intern writes the record, then its index word by oh_cas_acq_rel; the
 //   look-up (here and in the readers) loads the word with acquire before it follows the reference.
 // Progress. A search looks at OH_LEVELS_PROBES buckets of each level; inserting tries each free
@@ -27,7 +29,7 @@ struct oh_stack_key {
     uint8_t kind;  // enum oh_stack_kind.
     uint8_t phase; // enum oh_stack_phase.
     uint8_t end;   // enum oh_stack_end.
-    uint8_t shard; // Whose counters: 0 those that all threads share.
+    uint8_t shard; // Whose counters (track/shard.h): the caller's own number, always.
     uint32_t depth;
     const uint64_t *pcs;
 };

@@ -19,6 +19,7 @@
 #include "tables/filter.h"
 #include "tables/live.h"
 #include "tables/stacks.h"
+#include "track/shard.h"
 
 enum { USUAL_DEPTH = 128, PAGE_BYTES = 4096 };
 
@@ -73,6 +74,7 @@ void oh_track_start(const struct oh_format_header *header, uint8_t (*phase_of)(v
     track.sampled = header->mode == OH_MODE_SAMPLED;
     track.phase_of = phase_of;
     make_parent_mark();
+    oh_shard_own(&oh_thread_self);
     offheap_status.state = OH_STATE_RECORDING;
     oh_recording_set_state(OH_STATE_RECORDING, OH_OFF_none);
     oh_store32_release(&track.state, OH_TRACK_ON);
@@ -154,7 +156,10 @@ static uint32_t unwind_and_intern(struct oh_stack_key *key, const struct oh_call
 
 static uint32_t capture(const struct oh_caller *caller, uint64_t *pcs, uint32_t max_depth)
 {
-    struct oh_stack_key key = {.kind = OH_KIND_MALLOC, .phase = track.phase_of(), .pcs = pcs};
+    struct oh_stack_key key = {.kind = OH_KIND_MALLOC,
+                               .phase = track.phase_of(),
+                               .shard = (uint8_t)oh_thread_self.shard,
+                               .pcs = pcs};
     uint64_t epoch = oh_modules_epoch();
     uint32_t stack = unwind_and_intern(&key, caller, pcs, max_depth);
     // A library was found in another's place: what was known of the code there, and hence the walk,
@@ -203,11 +208,13 @@ static void add_variance(struct oh_format_stack *stack, uint64_t size, uint64_t 
     add_double(&stack->alloc_bytes_variance, n * n * w * (w - 1));
 }
 
-static void count_alloc(struct oh_format_stack *stack, uint64_t size, uint64_t weight)
+static void count_alloc(const struct oh_block *block, uint64_t weight)
 {
+    struct oh_format_stack *stack = oh_stacks_at(block->stack);
+    uint64_t size = block->size;
     uint64_t bytes = track.sampled ? oh_weighted_bytes(size, weight, track.weight_shift) : size;
-    (void)oh_add_relaxed(&stack->alloc_objects, weight);
-    (void)oh_add_relaxed(&stack->alloc_bytes, bytes);
+    oh_shard_add(&oh_thread_self, &stack->alloc_objects, weight, &stack->alloc_bytes, bytes,
+                 block->time_s);
     if (!track.sampled)
         return;
     (void)oh_add_relaxed(&stack->samples, 1);
@@ -240,7 +247,7 @@ static void enter(const struct oh_block *block, uint64_t weight)
     struct oh_format_block *entry = claim(block->address);
     if (entry == NULL)
         return;
-    count_alloc(oh_stacks_at(block->stack), block->size, weight);
+    count_alloc(block, weight);
     oh_live_publish(entry, block);
 }
 
