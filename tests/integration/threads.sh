@@ -8,10 +8,11 @@
 
 THREADS=1000
 
-# What the threads after the first ones added: mappings, descriptors, KiB.
+# What the threads after the first ones added: mappings, descriptors, KiB, KiB of address space.
 growth()
 {
-    awk '$1 == "before" { m = $2; d = $3; k = $4 } $1 == "after" { print $2 - m, $3 - d, $4 - k }' "$1"
+    awk '$1 == "before" { m = $2; d = $3; k = $4; a = $5 }
+        $1 == "after" { print $2 - m, $3 - d, $4 - k, $5 - a }' "$1"
 }
 
 # compare NAME PLAIN: the growth that NAME.out tells is that of PLAIN.out. Memory scatters in plain
@@ -20,10 +21,11 @@ compare()
 {
     # shellcheck disable=SC2046
     set -- "$1" $(growth "$2.out") $(growth "$1.out")
-    note "$1: $5 mappings, $6 descriptors, $7 KiB; without: $2, $3, $4"
-    [ "$5" -le $(($2 + 1)) ] || fail "$1: mappings stay"
-    [ "$6" -le "$3" ] || fail "$1: descriptors stay"
-    [ "$7" -le $(($4 + 48)) ] || fail "$1: memory stays"
+    note "$1: $6 mappings, $7 descriptors, $8 KiB, $9 KiB mapped; without: $2, $3, $4, $5"
+    [ "$6" -le $(($2 + 1)) ] || fail "$1: mappings stay"
+    [ "$7" -le "$3" ] || fail "$1: descriptors stay"
+    [ "$8" -le $(($4 + 48)) ] || fail "$1: memory stays"
+    [ "$9" -le $(($5 + 1024)) ] || fail "$1: address space stays" # A page a thread is 4,000.
 }
 
 for stack in 256 0; do
