@@ -71,6 +71,13 @@ static inline uint64_t line_of_group(uint64_t home, uint64_t n)
     return (home & ~(uint64_t)(OH_LIVE_GROUP - 1)) | ((home - pair + n) & (OH_LIVE_GROUP - 1));
 }
 
+// The home lines of the newer levels, all at once: a search waits for one of them, not for each.
+static inline void prefetch_homes(uint64_t hash, uint32_t number)
+{
+    for (int i = 0; i < PREFETCHED_LEVELS && number-- > 0; i++)
+        __builtin_prefetch(line_at(number, home_of(number, hash)), 1);
+}
+
 static OH_NOINLINE struct oh_format_block *find_far(uint64_t hash, uint64_t key, uint64_t *place)
 {
     for (uint32_t number = oh_levels_count(&levels); number-- > 0;) {
@@ -89,6 +96,7 @@ static inline struct oh_format_block *find(uint64_t address, uint64_t *place)
 {
     uint64_t hash = oh_hash_mix(address);
     uint64_t key = oh_block_key(address);
+    prefetch_homes(hash, oh_levels_count(&levels));
     for (uint32_t number = oh_levels_count(&levels); number-- > 0;) {
         uint64_t home = home_of(number, hash);
         struct oh_format_block *entry = find_in(line_at(number, home), key, place);
@@ -122,10 +130,7 @@ bool oh_live_take(uint64_t address, struct oh_block *block)
 
 void oh_live_prefetch(uint64_t address)
 {
-    uint64_t hash = oh_hash_mix(address);
-    uint32_t number = oh_levels_count(&levels);
-    for (int i = 0; i < PREFETCHED_LEVELS && number-- > 0; i++)
-        __builtin_prefetch(line_at(number, home_of(number, hash)), 1);
+    prefetch_homes(oh_hash_mix(address), oh_levels_count(&levels));
 }
 
 // The home line of each level: the place where an unseen free nearly always left its block.
