@@ -22,18 +22,35 @@ static inline uint64_t oh_hash_mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-// The identity of a stack, never 0.
+// The frames of a stack are hashed from the root to the leaf, so that what a thread knows of the outer
+// part of its stack holds while the inner part changes: `frames` is the hash of the callers of the
+// frame with return address pc, 0 of the outermost.
+static inline uint64_t oh_hash_frame(uint64_t frames, uint64_t pc)
+{
+    return (frames + pc) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+// All frames, leaf first.
+static inline uint64_t oh_hash_frames(const uint64_t *pcs, uint32_t depth)
+{
+    uint64_t frames = 0;
+    for (uint32_t i = depth; i-- > 0;)
+        frames = oh_hash_frame(frames, pcs[i]);
+    return frames;
+}
+
+// The identity of a stack by the hash of its frames, never 0.
+static inline uint64_t oh_hash_stack_of(uint64_t epoch, uint32_t attributes, uint64_t frames,
+                                        uint32_t depth)
+{
+    uint64_t h = oh_hash_mix(frames ^ oh_hash_mix(epoch ^ ((uint64_t)attributes << 32 | depth)));
+    return h != 0 ? h : 1;
+}
+
 static inline uint64_t oh_hash_stack(uint64_t epoch, uint32_t attributes, const uint64_t *pcs,
                                      uint32_t depth)
 {
-    const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t h = oh_hash_mix(epoch ^ ((uint64_t)attributes << 32 | depth));
-    for (uint32_t i = 0; i < depth; i++) {
-        h = (h ^ pcs[i]) * odd;
-        h ^= h >> 29;
-    }
-    h = oh_hash_mix(h);
-    return h != 0 ? h : 1;
+    return oh_hash_stack_of(epoch, attributes, oh_hash_frames(pcs, depth), depth);
 }
 
 // What oh_hash_stack takes as attributes.

@@ -11,6 +11,7 @@
 #include "capture/go_runtime.h"
 #include "capture/quick.h"
 #include "capture/readable.h"
+#include "capture/recall.h"
 #include "capture/rows.h"
 #include "capture/unwind_c.h"
 #include "capture/unwind_go.h"
@@ -136,6 +137,14 @@ static bool capture_quickly(const struct oh_caller *caller, struct oh_frames *fr
         }
     } while (quick_go(frames, &at, stack, end, &done));
     return done;
+}
+
+bool oh_unwind_recall(const struct oh_caller *caller, unsigned max, struct oh_recall *recall,
+                      struct oh_recalled *recalled)
+{
+    return oh_load32_acquire(&state) == STATE_READY &&
+           caller->pc - own_begin >= own_end - own_begin &&
+           oh_recall_walk(recall, caller, oh_readable_begin(caller->sp), max, recalled);
 }
 
 unsigned oh_unwind_capture(const struct oh_caller *caller, uint64_t *pcs, unsigned max,

@@ -13,6 +13,7 @@
 #ifndef OH_CAPTURE_UNWIND_H
 #define OH_CAPTURE_UNWIND_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { OH_UNWIND_MAX = 512 };
@@ -34,6 +35,8 @@ void oh_unwind_init(void);
 void oh_unwind_on_unknown(void (*learn)(uint64_t pc));
 
 struct oh_caller; // capture/registers_x86_64.h
+struct oh_recall; // These two: capture/recall.h
+struct oh_recalled;
 
 // Writes up to max (at most OH_UNWIND_MAX) return addresses into pcs, leaf first, and tells in
 // *end why it stopped. The caller's hook is not among them: pcs[0] lies in the host's code.
@@ -44,6 +47,12 @@ struct oh_caller; // capture/registers_x86_64.h
 // not known: then the full walk begins in here. Both give the same addresses.
 unsigned oh_unwind_capture(const struct oh_caller *caller, uint64_t *pcs, unsigned max,
                            enum oh_unwind_end *end);
+
+// The same when only the frames that changed since the thread's last capture need to be walked
+// (recall): true with the stack in *recalled; then oh_recall_copy has the addresses, and the stack ends
+// clean. False: oh_unwind_capture is to be asked.
+bool oh_unwind_recall(const struct oh_caller *caller, unsigned max, struct oh_recall *recall,
+                      struct oh_recalled *recalled);
 
 // Forgets what was learnt about code addresses. To be called when a module was unloaded, before
 // its addresses can be used again; cheap, any thread.

@@ -10,6 +10,7 @@
 #include "base/process.h"
 #include "base/thread.h"
 #include "capture/modules.h"
+#include "capture/recall.h"
 #include "capture/sampler.h"
 #include "capture/unwind.h"
 #include "hooks/end.h"
@@ -25,6 +26,9 @@
 #include "tables/live.h"
 #include "tables/stacks.h"
 #include "track/track.h"
+
+// Samples that are rarer have little in common, and leave what is remembered of them cold.
+static const uint64_t recall_sample_bytes = 4096;
 
 static struct oh_config config;
 
@@ -76,6 +80,8 @@ static void start(enum oh_format_off_reason *reason, int *error)
     if (config.exact)
         oh_filter_pin_all();
     oh_sampler_init(header->sample_bytes, header->weight_shift);
+    if (header->sample_bytes <= recall_sample_bytes)
+        oh_recall_enable();
     oh_unwind_init();
     oh_nesting_settle();
     oh_modules_init();

@@ -24,9 +24,9 @@ struct oh_format_stack *oh_stacks_at(uint32_t reference)
 
 static uint64_t hash_of(const struct oh_stack_key *key)
 {
-    return oh_hash_stack(key->epoch,
-                         oh_stack_attributes(key->kind, key->phase, key->end, key->shard), key->pcs,
-                         key->depth);
+    uint32_t attributes = oh_stack_attributes(key->kind, key->phase, key->end, key->shard);
+    uint64_t frames = key->frames != 0 ? key->frames : oh_hash_frames(key->pcs, key->depth);
+    return oh_hash_stack_of(key->epoch, attributes, frames, key->depth);
 }
 
 static bool is_same(const struct oh_format_stack *record, const struct oh_stack_key *key,

@@ -31,6 +31,7 @@ struct oh_stack_key {
     uint8_t end;   // enum oh_stack_end.
     uint8_t shard; // Whose counters (track/shard.h): the caller's own number, always.
     uint32_t depth;
+    uint64_t frames; // oh_hash_frames() of pcs; 0: not worked out yet.
     const uint64_t *pcs;
 };
 

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "capture/quick.h"
+#include "capture/recall.h"
 #include "capture/registers_x86_64.h"
 #include "support/child.h"
 #include "support/cmocka.h"
@@ -51,6 +52,21 @@ static unsigned index_of(const struct capture *capture, uint64_t pc)
     return i;
 }
 
+static void check_recalled(const struct oh_caller *caller, unsigned first)
+{
+    uint64_t pcs[OH_RECALL_FRAMES];
+    struct oh_recalled recalled;
+    struct oh_recall *recall = oh_recall_mine();
+    if (recall == NULL || !oh_unwind_recall(caller, OH_RECALL_FRAMES, recall, &recalled))
+        return;
+    oh_recall_copy(recall, pcs);
+    if (last.end != OH_UNWIND_END_DEPTH) {
+        assert_int_equal(last.end, OH_UNWIND_END_CLEAN);
+        assert_int_equal(recalled.depth, last.count - first);
+    }
+    assert_memory_equal(pcs, last.pcs + first, (last.count - first) * sizeof *pcs);
+}
+
 // The same stack, from the place where take was called: twice, since what the quick walk does not
 // know the full one teaches it. Where it falls back on the full walk there are frames before.
 static void check_from(const struct oh_caller *caller)
@@ -68,6 +84,7 @@ static void check_from(const struct oh_caller *caller)
         if (count > quick.count - begin)
             count = quick.count - begin;
         assert_memory_equal(quick.pcs + begin, last.pcs + first, count * sizeof *quick.pcs);
+        check_recalled(caller, first);
     }
 }
 
@@ -495,6 +512,7 @@ static void test_forgotten_modules_are_learnt_again(void **state)
 static int set_up(void **state)
 {
     (void)state;
+    oh_recall_enable();
     oh_unwind_init();
     return 0;
 }
