@@ -87,6 +87,96 @@ void __wrap_backtrace_qsort(void *base, size_t count, size_t size, compare_fn *c
         qsort(base, count, size, compare);
 }
 
+// libbacktrace maps its memory in small pieces and looks through a list for each that it gives back;
+// some thirty exports by one process would use up the mappings that a process may have. Here it has
+// malloc, as its own alloc.c has where there is no mmap. Of a vector (its internal.h) `alc` is the
+// room behind `size`.
+struct backtrace_vector {
+    void *base;
+    size_t size;
+    size_t alc;
+};
+
+void *__wrap_backtrace_alloc(struct backtrace_state *state, size_t size,
+                             backtrace_error_callback error, void *data);
+void __wrap_backtrace_free(struct backtrace_state *state, void *block, size_t size,
+                           backtrace_error_callback error, void *data);
+void *__wrap_backtrace_vector_grow(struct backtrace_state *state, size_t size,
+                                   backtrace_error_callback error, void *data,
+                                   struct backtrace_vector *vector);
+void *__wrap_backtrace_vector_finish(struct backtrace_state *state, struct backtrace_vector *vector,
+                                     backtrace_error_callback error, void *data);
+int __wrap_backtrace_vector_release(struct backtrace_state *state, struct backtrace_vector *vector,
+                                    backtrace_error_callback error, void *data);
+
+void *__wrap_backtrace_alloc(struct backtrace_state *state, size_t size,
+                             backtrace_error_callback error, void *data)
+{
+    (void)state;
+    void *block = malloc(size);
+    if (block == NULL && error != NULL)
+        error(data, "malloc", ENOMEM);
+    return block;
+}
+
+void __wrap_backtrace_free(struct backtrace_state *state, void *block, size_t size,
+                           backtrace_error_callback error, void *data)
+{
+    (void)state;
+    (void)size;
+    (void)error;
+    (void)data;
+    free(block);
+}
+
+void *__wrap_backtrace_vector_grow(struct backtrace_state *state, size_t size,
+                                   backtrace_error_callback error, void *data,
+                                   struct backtrace_vector *vector)
+{
+    (void)state;
+    if (size > vector->alc) {
+        size_t room = vector->size + (size > vector->size ? size : vector->size) + 256;
+        void *base = realloc(vector->base, room);
+        if (base == NULL) {
+            error(data, "realloc", ENOMEM);
+            return NULL;
+        }
+        vector->base = base;
+        vector->alc = room - vector->size;
+    }
+    void *grown = (char *)vector->base + vector->size;
+    vector->size += size;
+    vector->alc -= size;
+    return grown;
+}
+
+int __wrap_backtrace_vector_release(struct backtrace_state *state, struct backtrace_vector *vector,
+                                    backtrace_error_callback error, void *data)
+{
+    (void)state;
+    (void)error;
+    (void)data;
+    vector->alc = 0;
+    if (vector->size == 0) {
+        free(vector->base);
+        vector->base = NULL;
+        return 1;
+    }
+    void *base = realloc(vector->base, vector->size);
+    if (base != NULL) // Else it stays as large as it is.
+        vector->base = base;
+    return 1;
+}
+
+void *__wrap_backtrace_vector_finish(struct backtrace_state *state, struct backtrace_vector *vector,
+                                     backtrace_error_callback error, void *data)
+{
+    (void)__wrap_backtrace_vector_release(state, vector, error, data);
+    void *base = vector->base;
+    *vector = (struct backtrace_vector){0};
+    return base;
+}
+
 // Errors need no words: without an answer the symbol tables are next.
 static void on_error(void *arg, const char *message, int error)
 {
