@@ -28,7 +28,14 @@ enum {
     SYMBOL_INDEX_MAX_BYTES = 512 << 20,
 };
 
+// Stands before each block that libbacktrace holds.
+struct held {
+    struct held *next;
+    struct held *previous;
+};
+
 struct oh_csym {
+    struct held held;              // The head of its list, a ring.
     struct backtrace_state *dwarf; // NULL: no DWARF.
     char *dwarf_path;              // libbacktrace keeps the pointer to it.
     struct oh_elf_span go;         // Never asked for.
@@ -53,7 +60,7 @@ struct raw_frames {
     bool failed;
 };
 
-static bool is_inside_libbacktrace;
+static struct oh_csym *inside; // The one that libbacktrace is at work for.
 
 typedef int phdr_fn(struct dl_phdr_info *info, size_t size, void *arg);
 int __real_dl_iterate_phdr(phdr_fn *fn, void *arg);
@@ -61,7 +68,7 @@ int __wrap_dl_iterate_phdr(phdr_fn *fn, void *arg);
 
 int __wrap_dl_iterate_phdr(phdr_fn *fn, void *arg)
 {
-    if (!is_inside_libbacktrace)
+    if (inside == NULL)
         return __real_dl_iterate_phdr(fn, arg);
     struct dl_phdr_info itself = {.dlpi_name = ""};
     return fn(&itself, sizeof itself, arg);
@@ -89,8 +96,8 @@ void __wrap_backtrace_qsort(void *base, size_t count, size_t size, compare_fn *c
 
 // libbacktrace maps its memory in small pieces and looks through a list for each that it gives back;
 // some thirty exports by one process would use up the mappings that a process may have. Here it has
-// malloc, as its own alloc.c has where there is no mmap. Of a vector (its internal.h) `alc` is the
-// room behind `size`.
+// malloc, and a csym has a list of what it has to free. Of a vector (its internal.h) `alc` is the room
+// behind `size`.
 struct backtrace_vector {
     void *base;
     size_t size;
@@ -109,11 +116,44 @@ void *__wrap_backtrace_vector_finish(struct backtrace_state *state, struct backt
 int __wrap_backtrace_vector_release(struct backtrace_state *state, struct backtrace_vector *vector,
                                     backtrace_error_callback error, void *data);
 
+static struct held *head_of(void *block)
+{
+    return block == NULL ? NULL : (struct held *)block - 1;
+}
+
+// A block of this size, with what the old one held, which is gone then. NULL: nothing has changed.
+static void *hold(void *old, size_t size)
+{
+    struct held *const before = head_of(old);
+    if (size > SIZE_MAX - sizeof *before)
+        return NULL;
+    struct held *const block = realloc(before, sizeof *block + size);
+    if (block == NULL)
+        return NULL;
+    if (before == NULL) {
+        block->next = inside->held.next;
+        block->previous = &inside->held;
+    }
+    block->next->previous = block;
+    block->previous->next = block;
+    return block + 1;
+}
+
+static void let_go(void *block)
+{
+    struct held *const head = head_of(block);
+    if (head == NULL)
+        return;
+    head->next->previous = head->previous;
+    head->previous->next = head->next;
+    free(head);
+}
+
 void *__wrap_backtrace_alloc(struct backtrace_state *state, size_t size,
                              backtrace_error_callback error, void *data)
 {
     (void)state;
-    void *block = malloc(size);
+    void *block = hold(NULL, size);
     if (block == NULL && error != NULL)
         error(data, "malloc", ENOMEM);
     return block;
@@ -126,7 +166,7 @@ void __wrap_backtrace_free(struct backtrace_state *state, void *block, size_t si
     (void)size;
     (void)error;
     (void)data;
-    free(block);
+    let_go(block);
 }
 
 void *__wrap_backtrace_vector_grow(struct backtrace_state *state, size_t size,
@@ -136,7 +176,7 @@ void *__wrap_backtrace_vector_grow(struct backtrace_state *state, size_t size,
     (void)state;
     if (size > vector->alc) {
         size_t room = vector->size + (size > vector->size ? size : vector->size) + 256;
-        void *base = realloc(vector->base, room);
+        void *base = hold(vector->base, room);
         if (base == NULL) {
             error(data, "realloc", ENOMEM);
             return NULL;
@@ -158,11 +198,11 @@ int __wrap_backtrace_vector_release(struct backtrace_state *state, struct backtr
     (void)data;
     vector->alc = 0;
     if (vector->size == 0) {
-        free(vector->base);
+        let_go(vector->base);
         vector->base = NULL;
         return 1;
     }
-    void *base = realloc(vector->base, vector->size);
+    void *base = hold(vector->base, vector->size);
     if (base != NULL) // Else it stays as large as it is.
         vector->base = base;
     return 1;
@@ -192,7 +232,9 @@ static int open_dwarf(struct oh_csym *csym, const struct oh_elf *elf, const char
     csym->dwarf_path = is_copied ? oh_str_printf("/proc/self/fd/%d", csym->copy_fd) : strdup(path);
     if (csym->dwarf_path == NULL)
         return -ENOMEM;
+    inside = csym;
     csym->dwarf = backtrace_create_state(csym->dwarf_path, 0, on_error, NULL);
+    inside = NULL;
     return 0;
 }
 
@@ -236,6 +278,7 @@ int oh_csym_create(const char *binary, const char *debug, struct oh_elf_span go,
     struct oh_csym *n = calloc(1, sizeof *n);
     if (n == NULL)
         return oh_err_no_memory(err);
+    n->held.next = n->held.previous = &n->held;
     n->go = go;
     n->copy_fd = -1;
     int rc = open_files(n, binary, debug);
@@ -267,7 +310,9 @@ void oh_csym_destroy(struct oh_csym *csym)
     oh_names_fini(&csym->names);
     oh_arena_fini(&csym->arena);
     oh_elf_file_close(&csym->file);
-    free(csym->dwarf_path); // The state that points to it stays, but nobody can ask it any more.
+    while (csym->held.next != &csym->held)
+        let_go(csym->held.next + 1);
+    free(csym->dwarf_path);
     free(csym);
 }
 
@@ -292,9 +337,9 @@ static void ask_dwarf(struct oh_csym *csym, uint64_t address, struct raw_frames 
 {
     if (csym->dwarf == NULL)
         return;
-    is_inside_libbacktrace = true;
+    inside = csym;
     (void)backtrace_pcinfo(csym->dwarf, (uintptr_t)address, on_frame, on_error, raw);
-    is_inside_libbacktrace = false;
+    inside = NULL;
     close_copy(csym); // It is mapped by now.
 }
 

@@ -5,9 +5,9 @@
 // whether or not a process has it loaded. Go code is not for this module (pclntab is right there,
 // DWARF is not).
 //
-// libbacktrace never gives its memory back: a csym that is destroyed leaks its line tables, so
-// keep one per module for the life of the command. It is driven through a replaced
-// dl_iterate_phdr (link with -Wl,--wrap=dl_iterate_phdr), so one thread at a time.
+// libbacktrace keeps the sections that it has mapped: a csym that is destroyed leaves those mappings
+// behind, its memory is freed. It is driven through replaced functions (dl_iterate_phdr, its sort and
+// its memory; see CMakeLists.txt), so one thread at a time.
 
 #ifndef OH_SYMBOL_CSYM_H
 #define OH_SYMBOL_CSYM_H
