@@ -146,15 +146,15 @@ static uint32_t intern(struct oh_stack_key *key)
     return oh_stacks_intern(key);
 }
 
-// The stack when it is known from the thread's last captures what it is, else 0; then its frames may
-// be in the key.
-static uint32_t recall_stack(struct oh_stack_key *key, const struct oh_caller *caller,
-                             uint64_t *pcs, uint32_t max_depth)
+// True when the thread's last captures tell the stack: *stack is it, or 0 when the table has no room
+// for it. False: it has to be walked.
+static bool recall_stack(struct oh_stack_key *key, const struct oh_caller *caller, uint64_t *pcs,
+                         uint32_t max_depth, uint32_t *stack)
 {
     struct oh_recalled recalled;
     struct oh_recall *recall = caller != NULL ? oh_recall_mine() : NULL;
     if (recall == NULL || !oh_unwind_recall(caller, max_depth, recall, &recalled))
-        return 0;
+        return false;
     struct oh_recall_note *note = recalled.note;
     uint32_t attributes =
         oh_stack_attributes(key->kind, key->phase, OH_STACK_END_CLEAN, key->shard);
@@ -163,19 +163,21 @@ static uint32_t recall_stack(struct oh_stack_key *key, const struct oh_caller *c
     key->end = OH_STACK_END_CLEAN;
     key->epoch = oh_modules_epoch();
     if (note->stack != 0 && note->epoch == key->epoch && note->attributes == attributes &&
-        oh_modules_settled())
-        return note->stack;
+        oh_modules_settled()) {
+        *stack = note->stack;
+        return true;
+    }
     oh_recall_copy(recall, pcs);
-    uint32_t stack = intern(key);
-    *note = (struct oh_recall_note){key->epoch, stack, attributes};
-    return stack;
+    *stack = intern(key);
+    *note = (struct oh_recall_note){key->epoch, *stack, attributes};
+    return true;
 }
 
 static uint32_t unwind_and_intern(struct oh_stack_key *key, const struct oh_caller *caller,
                                   uint64_t *pcs, uint32_t max_depth)
 {
-    uint32_t stack = recall_stack(key, caller, pcs, max_depth);
-    if (stack != 0)
+    uint32_t stack;
+    if (recall_stack(key, caller, pcs, max_depth, &stack))
         return stack;
     enum oh_unwind_end end = OH_UNWIND_END_BROKEN;
     key->depth = oh_unwind_capture(caller, pcs, max_depth, &end);

@@ -23,13 +23,13 @@ static void begin(const char *dir, uint64_t max_bytes)
 static void make_key(struct oh_stack_key *key, uint64_t pcs[PCS_MAX], uint64_t n)
 {
     struct oh_random random = {n};
-    key->epoch = 0;
-    key->kind = OH_KIND_MALLOC;
-    key->phase = OH_PHASE_MAIN;
-    key->end = OH_STACK_END_CLEAN;
-    key->shard = 0;
-    key->depth = 1 + (uint32_t)oh_random_below(&random, 12);
-    key->pcs = pcs;
+    *key = (struct oh_stack_key){
+        .kind = OH_KIND_MALLOC,
+        .phase = OH_PHASE_MAIN,
+        .end = OH_STACK_END_CLEAN,
+        .depth = 1 + (uint32_t)oh_random_below(&random, 12),
+        .pcs = pcs,
+    };
     for (uint32_t i = 0; i < key->depth; i++)
         pcs[i] = 0x400000 + (oh_random_below(&random, 1 << 20) << 4);
     pcs[0] = 0x7f0000000000 + n;
