@@ -14,7 +14,6 @@
 
 enum {
     SLOT_COUNT = 64,
-    SLOT_PROBES = 8,
     WORD_BYTES = OH_QUICK_WORD_BYTES,
     // Frame pointers that matter further out, and words that say where a realigned frame is.
     READ_COUNT = 160,
@@ -100,8 +99,9 @@ static OH_COLD OH_NOINLINE struct oh_recall *claim(void)
     if (process == 0 || process != oh_syscall6(SYS_getpid, 0, 0, 0, 0, 0, 0))
         return NULL;
     uint64_t me = (uint64_t)oh_syscall6(SYS_gettid, 0, 0, 0, 0, 0, 0);
-    for (unsigned i = 0; i < SLOT_PROBES && recall == NULL; i++) {
-        struct oh_recall *slot = &slots[(me + i) % SLOT_COUNT];
+    // From the first one on, so that no more slots are ever touched than threads lived at once.
+    for (unsigned i = 0; i < SLOT_COUNT && recall == NULL; i++) {
+        struct oh_recall *slot = &slots[i];
         uint64_t owner = oh_load_relaxed(&slot->owner);
         if (owner == 0 || owner == me || has_ended(owner))
             recall = claim_slot(slot, me, owner);

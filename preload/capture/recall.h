@@ -21,7 +21,7 @@
 //                compare-and-swap of the owner. All else in a slot is its owner's alone
 //   publication  the compare-and-swap; what a dead owner left is dropped by the next one. The dead owner's
 //                stores are seen by it: the kernel has told that it ended
-//   progress     a few slots are looked at; a thread without a slot walks every stack
+//   progress     each slot is looked at once; a thread without a slot walks every stack
 //   dead writer  leaves a slot that the next thread takes
 //
 // Threads: each with its own; with the re-entry guard held, not in a forked child. errno is kept.

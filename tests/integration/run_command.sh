@@ -86,7 +86,7 @@ expect_status 0 sh -c 'ulimit -f 700 && exec "$@"' sh "$OFFHEAP_BIN" run -o none
 expect_text err.txt 'no room for it: files are limited to 350 KiB \(ulimit -f\)'
 expect_no_text err.txt 'ulimit -v'
 expect_status 1 sh -c 'ulimit -f 1 && exec "$@"' sh "$OFFHEAP_BIN" export -o none.pb.gz \
-    "$(find "$OFFHEAP_DIR" -name '*.offheap' | head -n 1)"
+    "$(find "$OFFHEAP_DIR" -name 'leak.*.offheap' | head -n 1)"
 expect_text err.txt 'cannot write the profile none\.pb\.gz: File too large'
 expect_status 0 sh -c 'ulimit -v 100000 && exec "$@"' sh "$OFFHEAP_BIN" run -o none.pb.gz -- "$leak"
 expect_text err.txt 'no room for it: the address space is limited to 97\.7 MiB \(ulimit -v\)'
