@@ -41,3 +41,22 @@ best = sorted(((len(v), k) for k, v in index.items()), reverse=True)[:10]
 text = " ".join(w for _, k in best for _, w in index[k])
 print(best, len(text), len(set(text.split())))
 END
+
+awk 'BEGIN {
+    printf "["
+    for (i = 0; i < 16000; i++) {
+        printf "%s{\"id\": %d, \"name\": \"entry %d\", \"score\": %.2f, ", i ? ",\n" : "", i,
+            i * 7919 % 16000, i * 37 % 9973 / 100
+        printf "\"tags\": [\"a%d\", \"b%d\", \"c%d\"]}", i % 11, i % 13, i % 17
+    }
+    print "]"
+}' >input.json
+
+awk 'BEGIN {
+    print "<list>"
+    for (i = 0; i < 40000; i++) {
+        printf "<item id=\"%d\" kind=\"k%d\"><name>entry %d</name>", i, i % 23, i * 7919 % 40000
+        printf "<price>%.2f</price><text>some words, number %d</text></item>\n", i * 37 % 99991 / 100, i
+    }
+    print "</list>"
+}' >input.xml

@@ -1,66 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Makes the table (standard output), the JSON (the file `json`) and the ratios as Markdown (the file
-# `markdown`) of run.sh's single measurements:
-#   WORKLOAD MODE BASE ROUND NANOSECONDS KIB ...      WORKLOAD MODE instructions COUNT
-
-$3 == "instructions" {
-    instructions[$1, $2] = $4
-    next
-}
-
-{
-    key = $1 SUBSEP $2
-    if (!(key in base)) {
-        keys[++count] = key
-        base[key] = $3
-    }
-    ns[key, $4] = $5
-    kib[key, $4] = $6
-    if ($4 > last)
-        last = $4
-}
-
-# Puts into sorted[1..n] what the rounds of one key gave; returns n.
-function collect(key, what,    round, n, at, value, reference) {
-    n = 0
-    reference = key
-    sub(SUBSEP ".*", "", reference)
-    reference = reference SUBSEP base[key]
-    for (round = 1; round <= last; round++) {
-        if (!((key, round) in ns))
-            continue
-        if (what != "ns" && !((reference, round) in ns))
-            continue
-        if (what == "ns")
-            value = ns[key, round]
-        else if (what == "ratio")
-            value = ns[key, round] / ns[reference, round]
-        else
-            value = kib[key, round] - kib[reference, round]
-        for (at = ++n; at > 1 && sorted[at - 1] > value; at--)
-            sorted[at] = sorted[at - 1]
-        sorted[at] = value
-    }
-    return n
-}
-
-function median(n) {
-    return n % 2 ? sorted[(n + 1) / 2] : (sorted[n / 2] + sorted[n / 2 + 1]) / 2
-}
-
-function time_text(value) {
-    if (value >= 1e6)
-        return sprintf("%.1f ms", value / 1e6)
-    return sprintf("%.1f ns", value)
-}
-
-# The median of what the rounds of workload and mode gave: nanoseconds, or KiB over `base`.
-function figure(workload, mode, what) {
-    if (!((workload SUBSEP mode) in base))
-        return ""
-    return median(collect(workload SUBSEP mode, what))
-}
+# Makes the table (standard output) and the JSON (the file `json`) of what rows.awk has read.
 
 function derived(name, value, unit) {
     printf "%-52s %10.1f %s\n", name, value, unit
@@ -104,29 +44,6 @@ function derive(    i, workload, mode, bytes, name) {
     }
 }
 
-# One row a workload: the time of plain, then ratios with the least and the greatest.
-function write_markdown(    i, n, part, key, text, row, ratio) {
-    n = split("forward sampled exact heaptrack jemalloc-prof tcmalloc-prof", kinds, " ")
-    print "| workload | plain | forward | sampled | exact | heaptrack | jemalloc-prof | tcmalloc-prof |" >markdown
-    print "|---|---|---|---|---|---|---|---|" >markdown
-    for (i = 1; i <= count; i++) {
-        split(keys[i], part, SUBSEP)
-        if (part[2] != "plain")
-            continue
-        row = "| " part[1] " | " time_text(figure(part[1], "plain", "ns")) " |"
-        for (mode = 1; mode <= n; mode++) {
-            key = part[1] SUBSEP kinds[mode]
-            text = ""
-            if (key in base && collect(key, "ratio") > 0) {
-                ratio = median(collect(key, "ratio"))
-                text = sprintf("%.2f (%.2f-%.2f)", ratio, sorted[1], sorted[collect(key, "ratio")])
-            }
-            row = row " " text " |"
-        }
-        print row >markdown
-    }
-}
-
 END {
     printf "%d rounds in %d s, load average at the start %s\n\n", rounds, seconds, load_before
     format = "%-11s %-14s %-9s %10s %7s %15s %9s %8s\n"
@@ -163,6 +80,5 @@ END {
     }
     printf "\n], \"derived\": [" >json
     derive()
-    write_markdown()
     print "\n]}" >json
 }
