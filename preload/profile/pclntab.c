@@ -40,6 +40,8 @@ enum {
     INLINE_SIZE_120 = 16,
     INLINE_DEPTH_MAX = 128,
     FUNCTAB_ENTRY_BYTES = 8,
+    // A package's functions stand together, but for this many others in a row at most.
+    STRAYS_MAX = 1024,
 };
 
 static const uint32_t magic_118 = 0xfffffff0U;
@@ -373,35 +375,99 @@ int oh_pclntab_frames(const struct oh_pclntab *t, uint64_t pc, oh_go_frame_fn *e
     return emitted;
 }
 
+// A name in the table; how long it is, only those need to know who take it.
+struct name {
+    const char *text; // NULL: the table is broken there.
+    size_t room;      // From here to the end of all names.
+};
+
 // The name of function i, by the two words that lead to it: cheaper than decoding its record.
-static const char *name_of(const struct oh_pclntab *t, size_t i, size_t *len)
+static struct name name_of(const struct oh_pclntab *t, size_t i)
 {
     uint32_t offset = 0;
     uint32_t name = 0;
     if (!tab_u32(t, t->functab + (uint64_t)i * FUNCTAB_ENTRY_BYTES + 4, &offset) ||
-        !tab_u32(t, t->functab + offset + FUNC_NAME, &name))
-        return NULL;
-    return tab_text(t, t->names, t->units, name, len);
+        !tab_u32(t, t->functab + offset + FUNC_NAME, &name) || name >= t->units - t->names)
+        return (struct name){0};
+    return (struct name){(const char *)t->tab + t->names + name,
+                         (size_t)(t->units - t->names - name)};
+}
+
+static bool begins_with(struct name name, const char *text, size_t len)
+{
+    return name.text != NULL && name.room > len && memcmp(name.text, text, len) == 0;
+}
+
+struct search {
+    const struct oh_pclntab *t;
+    const char *const *names;
+    size_t count;
+    size_t lens[OH_PCLNTAB_NAMES_MAX];
+    uint64_t found; // A bit for each name.
+};
+
+// Which of the names this is; their count: none.
+static size_t which(const struct search *search, struct name name)
+{
+    for (size_t n = 0; name.text != NULL && n < search->count; n++) {
+        size_t len = search->lens[n];
+        if (len < name.room && name.text[len] == 0 && memcmp(name.text, search->names[n], len) == 0)
+            return n;
+    }
+    return search->count;
+}
+
+static void take(struct search *search, size_t i, struct oh_go_range out[2])
+{
+    struct func f;
+    if (out[1].begin == 0 && read_func(search->t, i, &f))
+        out[out[0].begin != 0] = (struct oh_go_range){.begin = f.entry, .end = f.end};
+}
+
+// Where package main begins, as far as its functions stand at the end of the table: Go's linker
+// puts a package behind those that it imports.
+static size_t find_main_package(const struct oh_pclntab *t)
+{
+    static const char prefix[] = "main.";
+    size_t begin = t->func_count;
+    for (size_t i = begin; i > 0 && begin - i < STRAYS_MAX; i--) {
+        if (begins_with(name_of(t, i - 1), prefix, sizeof prefix - 1))
+            begin = i - 1;
+    }
+    return begin;
+}
+
+static void scan(struct search *search, size_t begin, size_t end, struct oh_go_range (*out)[2])
+{
+    static const char prefix[] = "runtime.";
+    const uint64_t all = UINT64_MAX >> (OH_PCLNTAB_NAMES_MAX - search->count);
+    size_t last = end; // Of package runtime.
+    for (size_t i = begin; i < end; i++) {
+        struct name name = name_of(search->t, i);
+        size_t n = which(search, name);
+        if (n < search->count) {
+            search->found |= UINT64_C(1) << n;
+            if (out != NULL)
+                take(search, i, out[n]);
+        }
+        if (begins_with(name, prefix, sizeof prefix - 1))
+            last = i;
+        else if (search->found == all && last < i && i - last > STRAYS_MAX)
+            return;
+    }
 }
 
 void oh_pclntab_find_names(const struct oh_pclntab *t, const char *const *names, size_t count,
                            struct oh_go_range (*out)[2])
 {
-    size_t lens[OH_PCLNTAB_NAMES_MAX];
+    struct search search = {.t = t, .names = names, .count = count};
     memset(out, 0, count * sizeof *out);
-    if (count > OH_PCLNTAB_NAMES_MAX)
+    if (count == 0 || count > OH_PCLNTAB_NAMES_MAX)
         return;
     for (size_t n = 0; n < count; n++)
-        lens[n] = strlen(names[n]);
-    for (size_t i = 0; i < t->func_count; i++) {
-        size_t len = 0;
-        const char *name = name_of(t, i, &len);
-        for (size_t n = 0; name != NULL && n < count; n++) {
-            struct func f;
-            if (oh_likely(len != lens[n]) || memcmp(name, names[n], len) != 0 ||
-                out[n][1].begin != 0 || !read_func(t, i, &f))
-                continue;
-            out[n][out[n][0].begin != 0] = (struct oh_go_range){.begin = f.entry, .end = f.end};
-        }
-    }
+        search.lens[n] = strlen(names[n]);
+    const size_t package_main = find_main_package(t);
+    scan(&search, package_main, t->func_count, NULL);
+    scan(&search, 0, package_main, out);
+    scan(&search, package_main, t->func_count, out);
 }

@@ -91,8 +91,13 @@ int oh_pclntab_find_func(const struct oh_pclntab *t, uint64_t pc, struct oh_go_f
 int oh_pclntab_frames(const struct oh_pclntab *t, uint64_t pc, oh_go_frame_fn *emit, void *arg);
 
 // The first two functions of exactly these names (assembly functions have two: code and ABI
-// wrapper) into out[i]; those that are not there stay 0. One pass for all; count is at most
+// wrapper) into out[i]; those that are not there stay 0. No name twice; count is at most
 // OH_PCLNTAB_NAMES_MAX.
+//
+// Of a large program's table little is touched: package main, at its end, and from its beginning as
+// far as each name has been seen and package runtime is over; all, when one is not there. A second
+// function beyond is not found; Go's linker keeps a package together, and the names asked for are
+// of packages that the linker puts first or last.
 void oh_pclntab_find_names(const struct oh_pclntab *t, const char *const *names, size_t count,
                            struct oh_go_range (*out)[2]);
 

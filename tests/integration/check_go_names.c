@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // check_go_names PROGRAM <TRUTH: compares what pclntab reads from the program's file with what the
-// program's own runtime says (see fixtures/go_names). Prints the first differences; the exit status
-// is 0 when there are none.
+// program's own runtime says (see fixtures/go_names), and the functions that the recorder looks for
+// with what a look at every function finds. Prints the first differences; the exit status is 0 when
+// there are none.
 
 #include <fcntl.h>
 #include <stdbool.h>
@@ -14,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "capture/go_runtime.h"
 #include "profile/elf.h"
 #include "profile/pclntab.h"
 
@@ -90,6 +92,46 @@ static bool check_line(const struct oh_pclntab *table, const char *line, struct 
     return strcmp(got->bytes, wanted) == 0 || differs_by_wrapper(table, pc, got->bytes, wanted);
 }
 
+// The first two functions of the name, by a look at each.
+static void look_for(const struct oh_pclntab *table, const char *name, struct oh_go_range found[2])
+{
+    struct oh_go_func func;
+    uint64_t pc = table->text;
+    found[0] = found[1] = (struct oh_go_range){0};
+    while (pc < table->etext && found[1].begin == 0) {
+        if (oh_pclntab_find_func(table, pc, &func) != 0) {
+            pc++; // Padding, or code that is not Go's.
+            continue;
+        }
+        if (strcmp(func.name, name) == 0)
+            found[found[0].begin != 0] = (struct oh_go_range){func.entry, func.end};
+        pc = func.end;
+    }
+}
+
+static bool check_found_names(const struct oh_pclntab *table)
+{
+    static const char *const names[] = {
+#define NAME_OF(constant, name) name,
+        OH_GO_FUNCTIONS(NAME_OF)
+#undef NAME_OF
+    };
+    struct oh_go_range ranges[OH_GO_FUNCTION_COUNT][2];
+    struct oh_go_range wanted[2];
+    bool is_right = true;
+    oh_pclntab_find_names(table, names, OH_GO_FUNCTION_COUNT, ranges);
+    for (size_t i = 0; i < OH_GO_FUNCTION_COUNT; i++) {
+        look_for(table, names[i], wanted);
+        if (wanted[0].begin != 0 && memcmp(wanted, ranges[i], sizeof wanted) == 0)
+            continue;
+        is_right = false;
+        (void)printf("%s: want %#lx and %#lx, got %#lx and %#lx\n", names[i],
+                     (unsigned long)wanted[0].begin, (unsigned long)wanted[1].begin,
+                     (unsigned long)ranges[i][0].begin, (unsigned long)ranges[i][1].begin);
+    }
+    return is_right;
+}
+
 int main(int argc, char **argv)
 {
     static char line[LINE_BYTES];
@@ -109,6 +151,8 @@ int main(int argc, char **argv)
         if (!check_line(&table, line, &got) && ++wrong <= SHOWN_MAX)
             (void)printf("want %s\ngot %s\n", line, got.bytes);
     }
+    if (!check_found_names(&table))
+        wrong++;
     (void)printf("%lu addresses, %lu differ\n", checked, wrong);
     return checked < CHECKED_MIN || wrong != 0;
 }

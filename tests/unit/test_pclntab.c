@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -323,6 +324,153 @@ static void test_find_names_gives_the_first_two_of_each(void **state)
     assert_int_equal(ranges[2][1].begin, 0);
 }
 
+// A program as Go's linker lays it out: what package runtime imports, package runtime, others, and
+// package main. Only the names count; functions of one name share a record. The record of the
+// others stands on a page of its own, so that nobody can look at it unseen.
+enum {
+    PAGE = 4096,
+    LARGE_IMPORTED = 600,
+    LARGE_RUNTIME = 3000,
+    LARGE_OTHERS = 40000,
+    LARGE_MAIN = 50,
+    LARGE_COUNT = LARGE_IMPORTED + LARGE_RUNTIME + LARGE_OTHERS + LARGE_MAIN,
+    LARGE_FUNCTAB = PAGE,
+    LARGE_RECORDS = LARGE_FUNCTAB + (LARGE_COUNT * 8 / PAGE + 1) * PAGE,
+    LARGE_BYTES = LARGE_RECORDS + 2 * PAGE,
+};
+
+enum { OTHER_FUNC, RUNTIME_FUNC, MAIN_FUNC, CODE_FUNC, EXIT_FUNC, START_FUNC, CALLBACK_FUNC };
+
+static const char *const large_names[] = {"other.f",       "runtime.f", "main.f",  "runtime.code",
+                                          "runtime.codes", "main.main", "callback"};
+static const char *const wanted[] = {"runtime.code", "callback", "main.main"};
+
+static void set_half(uint8_t *at, uint32_t value)
+{
+    memcpy(at, &value, sizeof value);
+}
+
+static uint32_t record_of(int func)
+{
+    return (uint32_t)(LARGE_RECORDS + (func == OTHER_FUNC ? PAGE : 0) + 64 * func);
+}
+
+static void place(uint8_t *bytes, size_t i, int func)
+{
+    set_half(bytes + LARGE_FUNCTAB + i * 8, (uint32_t)i);
+    set_half(bytes + LARGE_FUNCTAB + i * 8 + 4, record_of(func) - LARGE_FUNCTAB);
+}
+
+static uint8_t *build_large(struct oh_pclntab *go)
+{
+    uint8_t *bytes =
+        mmap(NULL, LARGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(bytes, MAP_FAILED);
+    const uint64_t words[] = {LARGE_COUNT, 0, 0, 72, PAGE / 2, PAGE / 2, PAGE / 2, LARGE_FUNCTAB};
+    set_half(bytes, 0xfffffff1U);
+    bytes[6] = 1;
+    bytes[7] = 8;
+    memcpy(bytes + 8, words, sizeof words);
+    size_t name = 8;
+    for (int func = 0; func <= CALLBACK_FUNC; func++) {
+        set_half(bytes + record_of(func) + 4, (uint32_t)name);
+        memcpy(bytes + 72 + name, large_names[func], strlen(large_names[func]) + 1);
+        name += strlen(large_names[func]) + 1;
+    }
+    for (size_t i = 0; i < LARGE_COUNT; i++)
+        place(bytes, i,
+              i < LARGE_IMPORTED                                  ? MAIN_FUNC // Of no interest.
+              : i < LARGE_IMPORTED + LARGE_RUNTIME                ? RUNTIME_FUNC
+              : i < LARGE_IMPORTED + LARGE_RUNTIME + LARGE_OTHERS ? OTHER_FUNC
+                                                                  : MAIN_FUNC);
+    set_half(bytes + LARGE_FUNCTAB + LARGE_COUNT * 8, LARGE_COUNT);
+    const struct oh_pclntab_src src = {
+        .tab = bytes, .tab_len = LARGE_BYTES, .text = TEXT, .etext = TEXT + LARGE_COUNT};
+    assert_int_equal(oh_pclntab_open(go, &src), 0);
+    return bytes;
+}
+
+// What looking at each function finds.
+static void must_be_as_in_full(const struct oh_pclntab *go)
+{
+    struct oh_go_range ranges[3][2];
+    oh_pclntab_find_names(go, wanted, 3, ranges);
+    for (size_t n = 0; n < 3; n++) {
+        size_t found = 0;
+        for (uint64_t pc = go->text; pc < go->etext && found < 2; pc++) {
+            struct oh_go_func func;
+            assert_int_equal(oh_pclntab_find_func(go, pc, &func), 0);
+            if (strcmp(func.name, wanted[n]) == 0)
+                assert_int_equal(ranges[n][found++].begin, func.entry);
+        }
+        for (; found < 2; found++)
+            assert_int_equal(ranges[n][found].begin, 0);
+    }
+}
+
+enum { IN_RUNTIME = LARGE_IMPORTED + 700, BEHIND_RUNTIME = LARGE_IMPORTED + LARGE_RUNTIME };
+
+static void test_find_names_leaves_most_of_a_large_program_alone(void **state)
+{
+    (void)state;
+    struct oh_pclntab go;
+    struct oh_go_range ranges[3][2];
+    uint8_t *bytes = build_large(&go);
+    place(bytes, IN_RUNTIME, CODE_FUNC);
+    place(bytes, IN_RUNTIME + 1, EXIT_FUNC);
+    place(bytes, IN_RUNTIME + 2200, CODE_FUNC);
+    place(bytes, BEHIND_RUNTIME - 1, CALLBACK_FUNC);
+    place(bytes, LARGE_COUNT - 3, START_FUNC);
+    must_be_as_in_full(&go);
+    // Those that are looked at in vain before it is given up.
+    for (size_t i = 0; i < 1100; i++) {
+        place(bytes, BEHIND_RUNTIME + i, MAIN_FUNC);
+        place(bytes, LARGE_COUNT - LARGE_MAIN - 1 - i, RUNTIME_FUNC);
+    }
+    assert_int_equal(mprotect(bytes + LARGE_RECORDS + PAGE, PAGE, PROT_NONE), 0);
+    oh_pclntab_find_names(&go, wanted, 3, ranges);
+    assert_int_equal(ranges[0][0].begin, TEXT + IN_RUNTIME);
+    assert_int_equal(ranges[0][1].begin, TEXT + IN_RUNTIME + 2200);
+    assert_int_equal(ranges[1][0].begin, TEXT + BEHIND_RUNTIME - 1);
+    assert_int_equal(ranges[2][0].begin, TEXT + LARGE_COUNT - 3);
+    (void)munmap(bytes, LARGE_BYTES);
+}
+
+static void test_find_names_finds_what_stands_elsewhere(void **state)
+{
+    (void)state;
+    static const size_t places[][4] = {
+        // One in the middle of the others; package main there; each only behind package main's begin.
+        {IN_RUNTIME, IN_RUNTIME + 1, BEHIND_RUNTIME + 20000, LARGE_COUNT - 1},
+        {IN_RUNTIME, IN_RUNTIME + 1, IN_RUNTIME + 2, BEHIND_RUNTIME + 20000},
+        {LARGE_COUNT - 4, LARGE_COUNT - 3, LARGE_COUNT - 2, LARGE_COUNT - 1},
+        // The first and the last of all.
+        {IN_RUNTIME, LARGE_COUNT - 1, 0, BEHIND_RUNTIME + 1},
+        {0, BEHIND_RUNTIME + 1, LARGE_COUNT - 1, 1},
+    };
+    for (size_t p = 0; p < sizeof places / sizeof places[0]; p++) {
+        struct oh_pclntab go;
+        uint8_t *bytes = build_large(&go);
+        place(bytes, places[p][0], CODE_FUNC);
+        place(bytes, places[p][1], CODE_FUNC);
+        place(bytes, places[p][2], CALLBACK_FUNC);
+        place(bytes, places[p][3], START_FUNC);
+        must_be_as_in_full(&go);
+        (void)munmap(bytes, LARGE_BYTES);
+    }
+}
+
+static void test_find_names_without_some_of_them_is_as_without(void **state)
+{
+    (void)state;
+    struct oh_pclntab go;
+    uint8_t *bytes = build_large(&go);
+    must_be_as_in_full(&go);
+    place(bytes, IN_RUNTIME, CODE_FUNC);
+    must_be_as_in_full(&go);
+    (void)munmap(bytes, LARGE_BYTES);
+}
+
 static void test_open_of_something_else_fails(void **state)
 {
     (void)state;
@@ -408,6 +556,9 @@ int main(void)
         cmocka_unit_test(test_frames_without_gofunc_are_the_function_alone),
         cmocka_unit_test(test_find_func_gives_range_and_name),
         cmocka_unit_test(test_find_names_gives_the_first_two_of_each),
+        cmocka_unit_test(test_find_names_leaves_most_of_a_large_program_alone),
+        cmocka_unit_test(test_find_names_finds_what_stands_elsewhere),
+        cmocka_unit_test(test_find_names_without_some_of_them_is_as_without),
         cmocka_unit_test(test_open_of_something_else_fails),
         cmocka_unit_test(test_any_broken_byte_or_length_is_survived),
     };
