@@ -44,7 +44,10 @@ static bool open_table(struct oh_pclntab *table, const struct oh_elf *elf, const
     char *end = (char *)(uintptr_t)line + strlen("module");
     for (size_t i = 0; i < 5; i++)
         at[i] = strtoull(end, &end, 16);
-    uint64_t bias = elf->header.e_type == ET_DYN ? at[4] : 0;
+    Elf64_Phdr first = {0}; // Go's own linker does not put it at 0.
+    for (size_t i = 0; oh_elf_segment(elf, i, &first) && first.p_type != PT_LOAD; i++)
+        ;
+    uint64_t bias = elf->header.e_type == ET_DYN ? at[4] - first.p_vaddr : 0;
     struct oh_elf_bytes tab = oh_elf_at_address(elf, at[0] - bias);
     struct oh_elf_bytes mem = oh_elf_at_address(elf, at[3] - bias);
     const struct oh_pclntab_src src = {

@@ -38,6 +38,9 @@ for go in $(go_commands); do
     names_ldflags='-s -w'
     check_names "$go" -buildmode=pie -trimpath
     check_names "$go"
+    names_ldflags='-s -w -linkmode=internal'
+    check_names "$go"
+    check_names "$go" -buildmode=pie
 done
 
 finish
