@@ -103,6 +103,18 @@ struct oh_format_text {
     uint32_t length; // Bytes; 0: absent. No terminating NUL is counted, one stands there.
 };
 
+// What a recording with a budget (OFFHEAP_MAX_OVERHEAD) tells of it; all 0 without one. The numbers
+// are those of the controller's last step, each stored by itself.
+struct oh_format_budget {
+    uint64_t ppm;      // The share of the processor time that samples may take, in millionths.
+    uint64_t spent_ns; // What they took, as the library measured it,
+    uint64_t cpu_ns;   // of this processor time of the process.
+    uint32_t changes;  // Of the mean.
+    uint32_t mean;     // The mean of now, and the extremes that there were: indices into means.
+    uint32_t finest;
+    uint32_t coarsest;
+};
+
 struct oh_format_header {
     char magic[8]; // OH_FORMAT_MAGIC; written last, so that a file without it was never begun.
     uint32_t endian_tag;
@@ -140,10 +152,12 @@ struct oh_format_header {
 
     uint64_t counters[OH_FORMAT_COUNTERS];
     struct oh_format_section sections[OH_FORMAT_SECTIONS];
-    // The means under which blocks were taken, by the number that a live block has. The first is
-    // sample_bytes; an unused one is 0. Stored before any block refers to it, and never changed.
+    // The means under which blocks were taken, by the number that a live block has. Without a budget
+    // the first is sample_bytes and the others are 0; with one, sample_bytes is one of them. Stored
+    // before any block refers to it, and never changed.
     uint64_t means[OH_FORMAT_MEANS];
-    uint8_t reserved[OH_FORMAT_HEADER_BYTES - 3392];
+    struct oh_format_budget budget;
+    uint8_t reserved[OH_FORMAT_HEADER_BYTES - 3432];
 };
 
 enum oh_format_flag {
@@ -298,6 +312,12 @@ _Static_assert(offsetof(struct oh_format_header, notes) == 192, "header");
 _Static_assert(offsetof(struct oh_format_header, counters) == 320, "header");
 _Static_assert(offsetof(struct oh_format_header, sections) == 576, "header");
 _Static_assert(offsetof(struct oh_format_header, means) == 3136, "header");
+_Static_assert(offsetof(struct oh_format_header, budget) == 3392, "header");
+_Static_assert(sizeof(struct oh_format_budget) == 40, "budget");
+_Static_assert(offsetof(struct oh_format_budget, spent_ns) == 8, "budget");
+_Static_assert(offsetof(struct oh_format_budget, cpu_ns) == 16, "budget");
+_Static_assert(offsetof(struct oh_format_budget, changes) == 24, "budget");
+_Static_assert(offsetof(struct oh_format_budget, coarsest) == 36, "budget");
 _Static_assert(sizeof(struct oh_format_module) == OH_FORMAT_MODULE_BYTES, "module");
 _Static_assert(offsetof(struct oh_format_module, base) == 24, "module");
 _Static_assert(offsetof(struct oh_format_module, text_start) == 48, "module");

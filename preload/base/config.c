@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "offheap/percent.h"
 
 enum {
     PROFILE_NAME_BYTES = 15,  // "OFFHEAP_PROFILE"
@@ -80,6 +81,25 @@ static uint64_t read_number(struct oh_config *config, enum variable variable, co
     return fallback;
 }
 
+// A budget is a share of the time of samples, which exact mode does not take.
+static uint32_t read_budget(struct oh_config *config, const char *value)
+{
+    uint32_t ppm;
+    if (value == NULL || *value == '\0')
+        return 0;
+    if (!oh_percent_parse(value, &ppm) || ppm < OH_PERCENT_LEAST_PPM || ppm > OH_PERCENT_MOST_PPM) {
+        note_bad_value(config, VARIABLE_max_overhead, value, "a share from 0.01% to 50%");
+        return 0;
+    }
+    if (config->exact && config->note_count < OH_CONFIG_NOTES) {
+        struct oh_text text;
+        oh_text_init(&text, config->notes[config->note_count++], OH_CONFIG_NOTE_BYTES);
+        oh_text_add(&text, "OFFHEAP_MAX_OVERHEAD was not used: OFFHEAP_EXACT=1 records every "
+                           "allocation, and has no mean that could be raised");
+    }
+    return config->exact ? 0 : ppm;
+}
+
 static const char *read_path(struct oh_config *config, enum variable variable, const char *value)
 {
     enum { LONGEST = 3000 }; // Leaves room for a file's name below PATH_MAX.
@@ -132,6 +152,7 @@ void oh_config_read(struct oh_config *config, char **environment)
     config->exact = read_switch(config, VARIABLE_exact, values[VARIABLE_exact]);
     config->sample_bytes = read_number(config, VARIABLE_sample_bytes, values[VARIABLE_sample_bytes],
                                        1, UINT64_C(1) << 30, default_sample_bytes);
+    config->max_overhead_ppm = read_budget(config, values[VARIABLE_max_overhead]);
     config->max_bytes = read_number(config, VARIABLE_max_bytes, values[VARIABLE_max_bytes],
                                     UINT64_C(2) << 20, UINT64_C(64) << 30, default_max_bytes);
     config->max_depth = (uint32_t)read_number(

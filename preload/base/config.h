@@ -17,6 +17,7 @@ struct oh_config {
     bool disabled;
     bool exact;
     uint64_t sample_bytes;
+    uint32_t max_overhead_ppm; // 0: no budget; never together with exact.
     uint64_t max_bytes;
     uint32_t max_depth;
     uint64_t run_token;

@@ -21,8 +21,9 @@ struct oh_thread {
     uint64_t countdown;
     uint64_t random; // State of the thread's generator; 0: not yet seeded.
     uint32_t busy;
-    uint32_t started; // 1: countdown was drawn.
-    uint32_t nested;  // Calls that came while busy; for hooks/nesting.
+    uint32_t nested; // Calls that came while busy; for hooks/nesting.
+    uint64_t slack;  // For capture/sampler, as `mean`: 0 in a new thread.
+    uint32_t mean;
     // Whose counters of a stack are added to, and the races lost for them: track/shard.h.
     uint32_t shard;
     uint32_t fights;

@@ -2,44 +2,57 @@
 #include "capture/sampler.h"
 
 #include "base/atomic.h"
+#include "base/attr.h"
+#include "base/logarithm.h"
 #include "base/sys.h"
 #include "offheap/hash.h"
 #include "offheap/weight.h"
 
+// A chunk is twice the mean: one in seven (exp(-2)) ends without a point, which costs a draw and no
+// capture. It is chunk_most at most, so that a thread which allocates slowly finds out that the mean
+// has come down again.
+static const uint64_t chunk_means = 2;
+static const uint64_t chunk_most = UINT64_C(32) << 20;
+static const uint64_t chunk_endless = UINT64_C(1) << 62;
+
 static struct {
-    uint64_t mean;
+    uint64_t means[OH_FORMAT_MEANS];
+    uint64_t chunks[OH_FORMAT_MEANS];
+    uint32_t now;
     uint32_t weight_shift;
     uint64_t seed;
-    uint64_t threads_seeded;
-} sampler;
+    uint64_t threads_seeded OH_OWN_LINES;
+} OH_OWN_LINES sampler;
 
-static const double ln2 = 0.69314718055994530942;
-
-void oh_sampler_init(uint64_t sample_bytes, uint32_t weight_shift)
+static void init(uint32_t weight_shift)
 {
-    sampler.mean = sample_bytes;
     sampler.weight_shift = weight_shift;
     if (oh_sys_getrandom(&sampler.seed, sizeof sampler.seed) != (long)sizeof sampler.seed)
         sampler.seed = oh_sys_clock_ns(CLOCK_MONOTONIC) ^ (uint64_t)oh_sys_getpid() << 32;
 }
 
-// ln(m) = 2 atanh((m - 1) / (m + 1)) with m in [sqrt(1/2), sqrt(2)): |s| <= 0.172, and the first
-// term left out is below 1e-15.
-double oh_sampler_minus_log(double u)
+void oh_sampler_init(uint64_t sample_bytes, uint32_t weight_shift)
 {
-    uint64_t bits = oh_bits_of_double(u);
-    int exponent = (int)(bits >> 52) - 1023;
-    double m = oh_double_of_bits((bits & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1023) << 52);
-    if (m > 1.41421356237309504880) {
-        m *= 0.5;
-        exponent++;
+    sampler.means[0] = sample_bytes;
+    sampler.chunks[0] = chunk_endless;
+    sampler.now = 0;
+    init(weight_shift);
+}
+
+void oh_sampler_init_ladder(const uint64_t *means, uint32_t first, uint32_t weight_shift)
+{
+    for (uint32_t i = 0; i < OH_FORMAT_MEANS; i++) {
+        uint64_t chunk = chunk_means * means[i];
+        sampler.means[i] = means[i];
+        sampler.chunks[i] = chunk < chunk_most ? chunk : chunk_most;
     }
-    double s = (m - 1) / (m + 1);
-    double square = s * s;
-    double series = 0;
-    for (int n = 17; n >= 1; n -= 2)
-        series = series * square + 1.0 / n;
-    return -(2 * s * series + exponent * ln2);
+    sampler.now = first;
+    init(weight_shift);
+}
+
+void oh_sampler_set_mean(uint32_t place)
+{
+    oh_store32_relaxed(&sampler.now, place);
 }
 
 // splitmix64: a Weyl sequence through a mixer; every thread begins at a place of its own.
@@ -54,27 +67,46 @@ static uint64_t next_random(struct oh_thread *thread)
 }
 
 // The number of the byte, counted from 1, into which the next sampling point falls.
-static uint64_t draw_distance(struct oh_thread *thread)
+static uint64_t draw_distance(struct oh_thread *thread, uint32_t place)
 {
     double u = (double)((next_random(thread) >> 11) + 1) * 0x1p-53; // (0, 1]
-    double distance = oh_sampler_minus_log(u) * (double)sampler.mean;
+    double distance = oh_logarithm_minus(u) * (double)sampler.means[place];
     return (uint64_t)distance + 1;
 }
 
-uint64_t oh_sampler_decide(struct oh_thread *thread, uint64_t size)
+// Begins a chunk. A point that lies behind its end is forgotten: it is drawn again there.
+static void begin_chunk(struct oh_thread *thread, uint64_t distance, uint32_t place)
 {
-    if (sampler.mean <= 1) {
+    uint64_t chunk = sampler.chunks[place];
+    uint64_t countdown = distance < chunk ? distance : chunk;
+    thread->countdown = countdown;
+    thread->slack = chunk - countdown;
+    thread->mean = place;
+}
+
+uint64_t oh_sampler_decide(struct oh_thread *thread, uint64_t size, uint32_t *mean)
+{
+    if (sampler.means[0] <= 1) {
         thread->countdown = 0;
-        return oh_weight_units(size, sampler.mean, sampler.weight_shift);
+        *mean = 0;
+        return UINT64_C(1) << sampler.weight_shift;
     }
-    if (!thread->started) {
-        thread->started = 1;
-        thread->countdown = draw_distance(thread);
-        if (size < thread->countdown) {
-            thread->countdown -= size;
+    uint64_t left = thread->countdown;
+    if (size < left) { // A signal handler has drawn a new one since the hook looked.
+        thread->countdown = left - size;
+        return 0;
+    }
+    uint32_t now = oh_load32_relaxed(&sampler.now);
+    uint32_t decided = thread->mean;
+    if (size - left >= thread->slack) {
+        uint64_t distance = draw_distance(thread, now);
+        if (distance > size) {
+            begin_chunk(thread, distance - size, now);
             return 0;
         }
+        decided = now;
     }
-    thread->countdown = draw_distance(thread);
-    return oh_weight_units(size, sampler.mean, sampler.weight_shift);
+    begin_chunk(thread, draw_distance(thread, now), now);
+    *mean = decided;
+    return oh_weight_units(size, sampler.means[decided], sampler.weight_shift);
 }

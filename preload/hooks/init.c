@@ -9,6 +9,7 @@
 #include "base/config.h"
 #include "base/process.h"
 #include "base/thread.h"
+#include "capture/budget.h"
 #include "capture/modules.h"
 #include "capture/recall.h"
 #include "capture/sampler.h"
@@ -79,7 +80,10 @@ static void start(enum oh_format_off_reason *reason, int *error)
     oh_live_init();
     if (config.exact)
         oh_filter_pin_all();
-    oh_sampler_init(header->sample_bytes, header->weight_shift);
+    if (header->budget.ppm != 0)
+        oh_budget_init(header, NULL);
+    else
+        oh_sampler_init(header->sample_bytes, header->weight_shift);
     if (header->sample_bytes <= recall_sample_bytes)
         oh_recall_enable();
     oh_unwind_init();

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/logarithm.h"
 #include "offheap/hash.h"
 
 enum {
@@ -465,4 +466,18 @@ int64_t oh_profile_block_bytes(const struct oh_profile_sample *sample)
 {
     int64_t objects = sample->values[OH_VALUE_ALLOC_OBJECTS];
     return objects > 0 ? sample->values[OH_VALUE_ALLOC_SPACE] / objects : 0;
+}
+
+// n objects of s bytes each, n s^2 (w - 1) the variance of their bytes.
+int64_t oh_profile_mean(const struct oh_profile_sample *sample, enum oh_profile_value space,
+                        enum oh_profile_value objects)
+{
+    double count = (double)sample->values[objects];
+    double bytes = (double)sample->values[space];
+    if (count <= 0 || bytes <= 0)
+        return 0;
+    double size = bytes / count;
+    double mean = oh_logarithm_mean(size, 1 + sample->variances[space] / (bytes * size));
+    const double largest = 0x1p62;
+    return mean < 1 ? 1 : (int64_t)(mean < largest ? mean + 0.5 : largest);
 }

@@ -104,6 +104,7 @@ struct oh_profile {
     int64_t time_ns;     // CLOCK_REALTIME of the snapshot.
     int64_t duration_ns; // 0 for a snapshot.
     int64_t period;      // Mean sampling interval in bytes, 1 when everything was recorded.
+    bool has_means;      // The mean changed: `period` is the largest, and samples have their own.
     uint32_t doc_url;
     uint32_t default_type; // A string: the sample type that is shown first.
 };
@@ -133,6 +134,11 @@ int oh_profile_add_comment(struct oh_profile *profile, const char *text, size_t 
 
 // Mean size of the sample's allocations, 0 when there are none: the label `bytes`.
 int64_t oh_profile_block_bytes(const struct oh_profile_sample *sample);
+
+// The mean sampling interval, in bytes and at least 1, at which the sample's allocated or live bytes
+// (space and objects tell which) would have the variance that they have; 0 when there are none.
+int64_t oh_profile_mean(const struct oh_profile_sample *sample, enum oh_profile_value space,
+                        enum oh_profile_value objects);
 
 // NUL-terminated text of a string index.
 static inline const char *oh_profile_text(const struct oh_profile *profile, uint32_t string)

@@ -49,7 +49,8 @@ struct encoder {
     struct message outer, inner;
     uint32_t value_names[OH_VALUE_COUNT], value_units[OH_VALUE_COUNT];
     uint32_t label_keys[OH_LABEL_COUNT];
-    uint32_t bytes_key, period_name, period_unit;
+    uint32_t bytes_key, period_name, bytes_unit;
+    uint32_t mean_keys[OH_PPROF_MEANS];
 };
 
 const char *oh_pprof_value_name(enum oh_profile_value value)
@@ -69,6 +70,15 @@ const char *oh_pprof_label_key(enum oh_profile_label label)
 {
     static const char *const keys[OH_LABEL_COUNT] = {"heap", "kind", "phase", "init_package"};
     return keys[label];
+}
+
+const struct oh_pprof_mean *oh_pprof_mean(int i)
+{
+    static const struct oh_pprof_mean means[OH_PPROF_MEANS] = {
+        {"alloc_mean", OH_VALUE_ALLOC_OBJECTS, OH_VALUE_ALLOC_SPACE},
+        {"inuse_mean", OH_VALUE_INUSE_OBJECTS, OH_VALUE_INUSE_SPACE},
+    };
+    return &means[i];
 }
 
 static uint8_t *extend(struct message *message, size_t bytes)
@@ -239,7 +249,9 @@ static int intern_words(struct encoder *encoder)
     if (rc == 0)
         rc = intern_word(profile, period_type_name, &encoder->period_name);
     if (rc == 0)
-        rc = intern_word(profile, oh_pprof_value_unit(OH_VALUE_ALLOC_SPACE), &encoder->period_unit);
+        rc = intern_word(profile, oh_pprof_value_unit(OH_VALUE_ALLOC_SPACE), &encoder->bytes_unit);
+    for (int i = 0; i < OH_PPROF_MEANS && rc == 0; i++)
+        rc = intern_word(profile, oh_pprof_mean(i)->key, &encoder->mean_keys[i]);
     return rc;
 }
 
@@ -300,12 +312,25 @@ static void put_types(struct encoder *encoder)
     for (int i = 0; i < OH_VALUE_COUNT; i++)
         put_value_type(encoder, OH_PPROF_SAMPLE_TYPE, encoder->value_names[i],
                        encoder->value_units[i]);
-    put_value_type(encoder, OH_PPROF_PERIOD_TYPE, encoder->period_name, encoder->period_unit);
+    put_value_type(encoder, OH_PPROF_PERIOD_TYPE, encoder->period_name, encoder->bytes_unit);
     put_number(encoder, OH_PPROF_PERIOD, (uint64_t)profile->period);
     put_number(encoder, OH_PPROF_TIME_NANOS, (uint64_t)profile->time_ns);
     put_number(encoder, OH_PPROF_DURATION_NANOS, (uint64_t)profile->duration_ns);
     put_number(encoder, OH_PPROF_DEFAULT_SAMPLE_TYPE, text(encoder, profile->default_type));
     put_number(encoder, OH_PPROF_DOC_URL, text(encoder, profile->doc_url));
+}
+
+// Nothing for a value of 0.
+static void add_number_label(struct encoder *encoder, uint32_t key, int64_t value, uint32_t unit)
+{
+    if (value == 0)
+        return;
+    struct message *label = begin(&encoder->inner);
+    add_number(label, OH_PPROF_LABEL_KEY, text(encoder, key));
+    add_number(label, OH_PPROF_LABEL_NUM, (uint64_t)value);
+    if (unit != 0)
+        add_number(label, OH_PPROF_LABEL_NUM_UNIT, text(encoder, unit));
+    add_message(&encoder->outer, OH_PPROF_SAMPLE_LABEL, label);
 }
 
 static void add_labels(struct encoder *encoder, const struct oh_profile_sample *sample)
@@ -318,13 +343,13 @@ static void add_labels(struct encoder *encoder, const struct oh_profile_sample *
         add_number(label, OH_PPROF_LABEL_STR, text(encoder, sample->labels[i]));
         add_message(&encoder->outer, OH_PPROF_SAMPLE_LABEL, label);
     }
-    int64_t block_bytes = oh_profile_block_bytes(sample);
-    if (block_bytes == 0)
-        return;
-    struct message *label = begin(&encoder->inner);
-    add_number(label, OH_PPROF_LABEL_KEY, text(encoder, encoder->bytes_key));
-    add_number(label, OH_PPROF_LABEL_NUM, (uint64_t)block_bytes);
-    add_message(&encoder->outer, OH_PPROF_SAMPLE_LABEL, label);
+    // pprof takes the unit of a label that is called bytes to be bytes.
+    add_number_label(encoder, encoder->bytes_key, oh_profile_block_bytes(sample), 0);
+    for (int i = 0; i < OH_PPROF_MEANS && encoder->profile->has_means; i++) {
+        const struct oh_pprof_mean *mean = oh_pprof_mean(i);
+        add_number_label(encoder, encoder->mean_keys[i],
+                         oh_profile_mean(sample, mean->space, mean->objects), encoder->bytes_unit);
+    }
 }
 
 static void put_sample(struct encoder *encoder, const struct oh_profile_sample *sample)

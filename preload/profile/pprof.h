@@ -86,6 +86,15 @@ const char *oh_pprof_value_name(enum oh_profile_value value);
 const char *oh_pprof_value_unit(enum oh_profile_value value);
 const char *oh_pprof_label_key(enum oh_profile_label label);
 
+// The numeric labels of a profile whose samples have means of their own (oh_profile_mean): in bytes.
+struct oh_pprof_mean {
+    const char *key;
+    enum oh_profile_value objects, space;
+};
+
+enum { OH_PPROF_MEANS = 2 };
+const struct oh_pprof_mean *oh_pprof_mean(int i);
+
 // Writes the whole profile, gzipped: 0, -ENOMEM, or the sink's error. The profile gets a few more
 // strings (the names above); nothing else in it changes.
 int oh_pprof_write(struct oh_profile *profile, oh_sink_fn *sink, void *arg);

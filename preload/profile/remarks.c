@@ -75,6 +75,69 @@ static bool has_losses(const struct oh_view *view)
     return view->damaged != 0 || oh_load32_acquire(&view->header->state) == OH_STATE_OFF;
 }
 
+static uint64_t mean_at(const struct oh_format_header *header, const uint32_t *place)
+{
+    return header->means[oh_load32_relaxed(place) % OH_FORMAT_MEANS];
+}
+
+static void add_means(struct oh_text *text, const struct oh_format_header *header)
+{
+    const struct oh_format_budget *budget = &header->budget;
+    uint64_t finest = mean_at(header, &budget->finest);
+    uint64_t coarsest = mean_at(header, &budget->coarsest);
+    if (budget->ppm == 0 || finest == coarsest) {
+        oh_text_add_u64(text, budget->ppm == 0 ? header->sample_bytes : finest);
+        oh_text_add(text, " bytes");
+        return;
+    }
+    oh_text_add_u64(text, finest);
+    oh_text_add(text, " to ");
+    oh_text_add_u64(text, coarsest);
+    oh_text_add(text, " bytes (now ");
+    oh_text_add_u64(text, mean_at(header, &budget->mean));
+    oh_text_add(text, ")");
+}
+
+// A value in millionths as a decimal number of ones and so many digits behind the point, less the
+// zeros at its end.
+static void add_decimal(struct oh_text *text, uint64_t value, uint32_t digits)
+{
+    uint64_t one = 1;
+    for (uint32_t i = 0; i < digits; i++)
+        one *= 10;
+    oh_text_add_u64(text, value / one);
+    uint64_t rest = value % one;
+    if (rest != 0)
+        oh_text_add(text, ".");
+    for (; rest != 0; rest %= one) {
+        one /= 10;
+        oh_text_add_bytes(text, &"0123456789"[rest / one], 1);
+    }
+}
+
+// The shares in per cent, to a ten-thousandth; the times in seconds, to a thousandth.
+static void add_budget(struct remarks *remarks)
+{
+    enum { PPM_DIGITS = 4, NS_PER_US = 1000, US_PER_MS = 1000, MS_DIGITS = 3 };
+    const struct oh_format_budget *budget = &remarks->view->header->budget;
+    uint64_t spent_us = oh_load_relaxed(&budget->spent_ns) / NS_PER_US;
+    uint64_t cpu_us = oh_load_relaxed(&budget->cpu_ns) / NS_PER_US;
+    struct oh_text *text = begin(remarks);
+    oh_text_add(text, "budget: samples may take ");
+    add_decimal(text, budget->ppm, PPM_DIGITS);
+    oh_text_add(text, "% of the processor time; ");
+    if (cpu_us == 0) {
+        oh_text_add(text, "too little was used to measure it");
+    } else {
+        add_decimal(text, spent_us * 10000 / cpu_us * 100, PPM_DIGITS);
+        oh_text_add(text, "% measured, of ");
+        add_decimal(text, cpu_us / US_PER_MS, MS_DIGITS);
+        oh_text_add(text, " s; changes of the mean: ");
+        oh_text_add_u64(text, oh_load32_relaxed(&budget->changes));
+    }
+    end(remarks);
+}
+
 static void add_mode(struct remarks *remarks)
 {
     const struct oh_format_header *header = remarks->view->header;
@@ -85,10 +148,12 @@ static void add_mode(struct remarks *remarks)
                               : "exact: every allocation was recorded");
     } else {
         oh_text_add(text, "sampled: one sample per ");
-        oh_text_add_u64(text, header->sample_bytes);
-        oh_text_add(text, " bytes on average; the values are estimates");
+        add_means(text, header);
+        oh_text_add(text, " on average; the values are estimates");
     }
     end(remarks);
+    if (header->budget.ppm != 0)
+        add_budget(remarks);
     if ((oh_load32_relaxed(&header->flags) & OH_FLAG_PHASE_KNOWN) != 0)
         return;
     text = begin(remarks);

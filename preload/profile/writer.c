@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/atomic.h"
 #include "base/sys.h"
 #include "offheap/hash.h"
 #include "profile/keymap.h"
@@ -485,6 +486,15 @@ static int make_named_location(struct build *build, const char *name, uint32_t *
     return oh_profile_intern_location(build->profile, &made, location);
 }
 
+// With a budget, of the means that there were. So what knows the period alone, and not the samples'
+// own means, takes no error for smaller than it is.
+static uint64_t largest_mean(const struct oh_format_header *header)
+{
+    uint32_t coarsest = oh_load32_relaxed(&header->budget.coarsest);
+    return header->budget.ppm != 0 && coarsest < OH_FORMAT_MEANS ? header->means[coarsest]
+                                                                 : header->sample_bytes;
+}
+
 static int begin_profile(struct build *build)
 {
     static const char default_type[] = "inuse_space";
@@ -505,7 +515,8 @@ static int begin_profile(struct build *build)
         rc = make_named_location(build, "[unknown]", &build->unknown_location);
     uint64_t time_ns = build->options != NULL ? build->options->time_ns : 0;
     profile->time_ns = clamp(time_ns != 0 ? time_ns : oh_sys_clock_ns(CLOCK_REALTIME));
-    profile->period = header->mode == OH_MODE_EXACT ? 1 : clamp(header->sample_bytes);
+    profile->period = header->mode == OH_MODE_EXACT ? 1 : clamp(largest_mean(header));
+    profile->has_means = header->budget.ppm != 0;
     return rc;
 }
 

@@ -315,6 +315,7 @@ static void describe(struct oh_format_header *header, const struct oh_config *co
     header->weight_shift = config->exact ? 0 : 16;
     header->sample_bytes = config->exact ? 1 : config->sample_bytes;
     header->means[0] = header->sample_bytes;
+    header->budget.ppm = config->max_overhead_ppm;
     header->max_depth = config->max_depth;
     header->state = OH_STATE_STARTING;
 }

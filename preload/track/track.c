@@ -7,6 +7,7 @@
 #include "base/atomic.h"
 #include "base/sys.h"
 #include "base/thread.h"
+#include "capture/budget.h"
 #include "capture/modules.h"
 #include "capture/recall.h"
 #include "capture/registers_x86_64.h"
@@ -31,6 +32,7 @@ static struct {
     uint32_t max_depth;
     uint32_t weight_shift;
     bool sampled;
+    bool budgeted;
     uint8_t (*phase_of)(void);
     // 1 in the process that was started; the kernel gives a forked child a 0. NULL: the kernel
     // cannot (before 4.14), and the pid tells.
@@ -73,6 +75,7 @@ void oh_track_start(const struct oh_format_header *header, uint8_t (*phase_of)(v
     track.max_depth = header->max_depth;
     track.weight_shift = header->weight_shift;
     track.sampled = header->mode == OH_MODE_SAMPLED;
+    track.budgeted = header->budget.ppm != 0;
     track.phase_of = phase_of;
     make_parent_mark();
     oh_shard_own(&oh_thread_self);
@@ -127,12 +130,14 @@ bool oh_track_begin(struct oh_track_call *call, uint64_t size)
             oh_boot_count_call(); // Another thread is bringing the library up.
         return false;
     }
-    call->mean = 0;
-    call->weight = oh_sampler_decide(thread, size);
-    if (call->weight == 0)
-        return false;
     thread->busy = 1;
-    return true;
+    call->weight = oh_sampler_decide(thread, size, &call->mean);
+    if (call->weight != 0)
+        return true;
+    if (track.budgeted)
+        oh_budget_visit();
+    thread->busy = 0;
+    return false;
 }
 
 // The reference of the stack that `key` describes; its epoch is found here.
@@ -302,18 +307,49 @@ void oh_track_end(const struct oh_track_call *call, const struct oh_caller *call
                   const void *block, uint64_t size)
 {
     int saved = errno;
+    uint64_t began = track.budgeted ? oh_budget_begin() : 0;
     if (block != NULL)
         record(call, caller, (uint64_t)(uintptr_t)block, size);
+    if (track.budgeted)
+        oh_budget_end(began);
     oh_thread_self.busy = 0;
     errno = saved;
 }
 
-void oh_track_take(const void *block, struct oh_track_block *taken)
+// Both true when the block was recorded.
+static bool take(const void *block, struct oh_track_block *taken)
 {
     taken->recorded =
         block != NULL && is_on() && oh_live_take((uint64_t)(uintptr_t)block, &taken->facts);
     if (taken->recorded)
         oh_filter_remove(block);
+    return taken->recorded;
+}
+
+static bool drop(const void *block)
+{
+    bool recorded = block != NULL && is_on() && oh_live_remove((uint64_t)(uintptr_t)block);
+    if (recorded)
+        oh_filter_remove(block);
+    return recorded;
+}
+
+// One of the two above, when there is a budget: drop without `taken`.
+static OH_COLD OH_NOINLINE void look_timed(const void *block, struct oh_track_block *taken)
+{
+    int saved = errno;
+    uint64_t began = oh_budget_begin_free(block, oh_thread_self.random);
+    bool recorded = taken != NULL ? take(block, taken) : drop(block);
+    oh_budget_end_free(began, recorded);
+    errno = saved;
+}
+
+void oh_track_take(const void *block, struct oh_track_block *taken)
+{
+    if (track.budgeted)
+        look_timed(block, taken);
+    else
+        (void)take(block, taken);
 }
 
 // It was counted when it was allocated, and is live again with that.
@@ -328,6 +364,8 @@ void oh_track_restore(const void *block, const struct oh_track_block *taken)
 
 void oh_track_free(const void *block)
 {
-    if (block != NULL && is_on() && oh_live_remove((uint64_t)(uintptr_t)block))
-        oh_filter_remove(block);
+    if (track.budgeted)
+        look_timed(block, NULL);
+    else
+        (void)drop(block);
 }

@@ -10,6 +10,8 @@
 #   nodwarf=1    inlined C functions (frames that end in `?`) have no names
 #   rate=BYTES   the profile is an estimate: prints `z <case> <type> <standard errors off>` instead
 #                of comparing
+#   means=1      the same of a profile whose samples have means of their own: by the errors that these
+#                give instead of the ones of a rate
 #   only=REGEX   looks at the cases whose names match
 # Prints `ok <cases>`, or a FAIL line for each thing that is wrong and exits 1.
 
@@ -104,7 +106,8 @@ function read_labels(    i, colon, key, text)
             continue
         key = substr($i, 1, colon - 1)
         text = substr($i, colon + 2)
-        label[samples, key] = substr(text, 1, length(text) - 1)
+        sub(/]$/, "", text) # A number with a unit has it in the next field.
+        label[samples, key] = text
     }
 }
 
@@ -116,6 +119,15 @@ function read_sample(    i, colon)
     }
     colon = index($0, ": ")
     places[samples] = colon ? substr($0, colon + 2) : ""
+}
+
+# The variance of the n objects of so many bytes in all, by the mean that the sample has for them.
+function variance_of(sample, key, n, bytes,    mean)
+{
+    mean = label[sample, key] + 0
+    if (n == 0 || mean == 0)
+        return 0
+    return n / (exp(bytes / n / mean) - 1)
 }
 
 # One line of a location: its function's name goes to the end of that location's list.
@@ -216,6 +228,14 @@ function stack_fits(sample, c)
     return want[c, 1] > 0 && label[sample, "bytes"] == want[c, 2] / want[c, 1]
 }
 
+function add_error(c, i, sample, key,    variance, size)
+{
+    variance = variance_of(sample, key, got[sample, i], got[sample, i + 1])
+    size = got[sample, i] ? got[sample, i + 1] / got[sample, i] : 0
+    squares[c, i] += variance
+    squares[c, i + 1] += variance * size * size
+}
+
 # Adds a sample to the one case that it belongs to.
 function assign(sample,    c, by_stack, owner)
 {
@@ -238,6 +258,10 @@ function assign(sample,    c, by_stack, owner)
         found[owner]++
         for (c = 1; c <= 4; c++)
             sum[owner, c] += got[sample, c]
+        if (means) {
+            add_error(owner, 1, sample, "alloc_mean")
+            add_error(owner, 3, sample, "inuse_mean")
+        }
     }
 }
 
@@ -278,6 +302,19 @@ function compare_exact(c,    i)
     }
 }
 
+# By the errors that the samples have themselves; those of fewer than fifty samples are no measure.
+function compare_by_means(c,    i, size)
+{
+    for (i = 1; i <= 4; i++) {
+        if (want[c, i] == 0 || squares[c, i] == 0 || sum[c, i] ^ 2 < 50 * squares[c, i])
+            continue
+        size = want[c, i % 2 ? i + 1 : i] / want[c, i % 2 ? i : i - 1]
+        if (i % 2 && size != int(size))
+            continue
+        printf "z %s %s %.3f\n", case_name[c], types[i], (sum[c, i] - want[c, i]) / sqrt(squares[c, i])
+    }
+}
+
 # How many standard errors the estimate is off. With blocks of s bytes taken with probability
 # p = 1 - exp(-s / rate), each block adds (1 - p) / p to the variance of the count. For blocks of
 # mixed sizes the count's error is not known from the mean, so only the bytes are compared. Cases of
@@ -311,7 +348,9 @@ END {
         assign(sample)
     }
     for (c = 1; c <= cases; c++) {
-        if (rate)
+        if (means)
+            compare_by_means(c)
+        else if (rate)
             compare_estimate(c)
         else
             compare_exact(c)

@@ -176,6 +176,14 @@ static void environment_is_set(void *arg)
     oh_require(strcmp(getenv("LD_PRELOAD"), "/lib/liboffheap.so") == 0);
     oh_require(getenv("OFFHEAP_EXACT") == NULL);
     oh_require(strcmp(getenv("OFFHEAP_SAMPLE_BYTES"), "4096") == 0);
+    // A budget and exact mode take each other's place.
+    oh_require(oh_run_set_environment(&o, "/lib/liboffheap.so", 79, &err) == 0);
+    const struct oh_run_options budget = {.max_overhead = "0.5%"};
+    oh_require(oh_run_set_environment(&budget, "/lib/liboffheap.so", 80, &err) == 0);
+    oh_require(strcmp(getenv("OFFHEAP_MAX_OVERHEAD"), "0.5%") == 0);
+    oh_require(getenv("OFFHEAP_EXACT") == NULL);
+    oh_require(oh_run_set_environment(&o, "/lib/liboffheap.so", 81, &err) == 0);
+    oh_require(getenv("OFFHEAP_MAX_OVERHEAD") == NULL);
 }
 
 static void test_environment_of_the_program(void **state)

@@ -33,6 +33,7 @@ static void test_read_of_nothing_gives_the_defaults(void **state)
         assert_true(config.max_bytes == default_max_bytes);
         assert_int_equal(config.max_depth, 128);
         assert_true(config.run_token == 0);
+        assert_int_equal(config.max_overhead_ppm, 0);
         assert_null(config.dir);
         assert_null(config.tmp_dir);
         assert_null(config.profile_entry);
@@ -105,6 +106,15 @@ static void test_read_of_a_bad_value_falls_back_and_leaves_a_note(void **state)
         "OFFHEAP_SAMPLE_BYTES=512k",
         "OFFHEAP_SAMPLE_BYTES=-1",
         "OFFHEAP_SAMPLE_BYTES=99999999999999999999",
+        "OFFHEAP_MAX_OVERHEAD=0.009%",
+        "OFFHEAP_MAX_OVERHEAD=50.0001",
+        "OFFHEAP_MAX_OVERHEAD=1.",
+        "OFFHEAP_MAX_OVERHEAD=.5",
+        "OFFHEAP_MAX_OVERHEAD=1%%",
+        "OFFHEAP_MAX_OVERHEAD=-1",
+        "OFFHEAP_MAX_OVERHEAD=1.00001",
+        "OFFHEAP_MAX_OVERHEAD=99999999999999999999",
+        "OFFHEAP_MAX_OVERHEAD=one",
         "OFFHEAP_MAX_BYTES=2097151",
         "OFFHEAP_MAX_BYTES=68719476737",
         "OFFHEAP_MAX_BYTES=128MiB",
@@ -195,15 +205,52 @@ static void test_read_of_more_bad_values_than_notes_keeps_within_them(void **sta
     (void)state;
     // Every switch and number wrong at once, which is all that there is.
     char *environment[] = {
-        "OFFHEAP_EXACT=x",     "OFFHEAP_DISABLE=x",   "OFFHEAP_SAMPLE_BYTES=x", "OFFHEAP_DIR=x",
-        "OFFHEAP_MAX_BYTES=x", "OFFHEAP_MAX_DEPTH=x", "OFFHEAP_RUN_TOKEN=x",    NULL,
+        "OFFHEAP_EXACT=x",     "OFFHEAP_DISABLE=x",      "OFFHEAP_SAMPLE_BYTES=x",
+        "OFFHEAP_DIR=x",       "OFFHEAP_MAX_BYTES=x",    "OFFHEAP_MAX_DEPTH=x",
+        "OFFHEAP_RUN_TOKEN=x", "OFFHEAP_MAX_OVERHEAD=x", NULL,
     };
     struct oh_config config;
 
     oh_config_read(&config, environment);
 
-    assert_int_equal(config.note_count, 7);
+    assert_int_equal(config.note_count, 8);
     assert_in_range(config.note_count, 1, OH_CONFIG_NOTES);
+}
+
+static void test_read_of_a_budget_takes_per_cent_with_and_without_the_sign(void **state)
+{
+    (void)state;
+    static const struct {
+        char *entry;
+        uint32_t ppm;
+    } good[] = {
+        {"OFFHEAP_MAX_OVERHEAD=1%", 10000},     {"OFFHEAP_MAX_OVERHEAD=0.5%", 5000},
+        {"OFFHEAP_MAX_OVERHEAD=0.25", 2500},    {"OFFHEAP_MAX_OVERHEAD=3", 30000},
+        {"OFFHEAP_MAX_OVERHEAD=0.01", 100},     {"OFFHEAP_MAX_OVERHEAD=50%", 500000},
+        {"OFFHEAP_MAX_OVERHEAD=1.2345", 12345}, {"OFFHEAP_MAX_OVERHEAD=", 0},
+    };
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        struct oh_config config;
+
+        read_one(&config, good[i].entry);
+
+        assert_int_equal(config.max_overhead_ppm, good[i].ppm);
+        assert_int_equal(config.note_count, 0);
+    }
+}
+
+static void test_read_of_a_budget_for_exact_mode_leaves_a_note(void **state)
+{
+    (void)state;
+    char *environment[] = {"OFFHEAP_MAX_OVERHEAD=1%", "OFFHEAP_EXACT=1", NULL};
+    struct oh_config config;
+
+    oh_config_read(&config, environment);
+
+    assert_true(config.exact);
+    assert_int_equal(config.max_overhead_ppm, 0);
+    assert_int_equal(config.note_count, 1);
+    assert_non_null(strstr(config.notes[0], "OFFHEAP_MAX_OVERHEAD was not used"));
 }
 
 static void test_read_ignores_names_that_only_begin_alike(void **state)
@@ -306,6 +353,8 @@ int main(void)
         cmocka_unit_test(test_note_of_a_long_value_is_cut_inside_its_bounds),
         cmocka_unit_test(test_read_of_a_dir_too_long_for_a_path_is_refused),
         cmocka_unit_test(test_read_of_more_bad_values_than_notes_keeps_within_them),
+        cmocka_unit_test(test_read_of_a_budget_takes_per_cent_with_and_without_the_sign),
+        cmocka_unit_test(test_read_of_a_budget_for_exact_mode_leaves_a_note),
         cmocka_unit_test(test_read_ignores_names_that_only_begin_alike),
         cmocka_unit_test(test_read_of_a_relative_tmpdir_ignores_it),
         cmocka_unit_test(test_read_finds_the_profile_under_a_claimed_name),

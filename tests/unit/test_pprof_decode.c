@@ -162,6 +162,35 @@ static void test_decode_sampled_has_variances(void **state)
     assert_true(fabs(sample->variances[OH_VALUE_ALLOC_SPACE] - 1e5 * (weight - 1)) < 1e-2);
 }
 
+static void test_decode_of_samples_with_their_own_means_has_their_variances(void **state)
+{
+    (void)state;
+    // given: two samples of blocks of 100 bytes, and of very different errors, allocated and in use
+    const double objects[2][2] = {{123, 40000}, {0, 7000}};
+    original.period = 1 << 20;
+    original.has_means = true;
+    for (int i = 0; i < 2; i++) {
+        double *const variances = original.samples[i].variances;
+        variances[OH_VALUE_ALLOC_OBJECTS] = objects[i][0];
+        variances[OH_VALUE_ALLOC_SPACE] = objects[i][0] * 1e4;
+        variances[OH_VALUE_INUSE_OBJECTS] = objects[i][1];
+        variances[OH_VALUE_INUSE_SPACE] = objects[i][1] * 1e4;
+    }
+    // when
+    raw.used = 0;
+    assert_int_equal(oh_pprof_write_raw(&original, append, &raw), 0);
+    assert_int_equal(oh_decode_profile("p", raw.bytes, raw.used, &arena, &decoded, &err), 0);
+    // then: as they were, but that a mean is a whole number of bytes
+    assert_true(decoded.has_means);
+    assert_int_equal(decoded.period, 1 << 20);
+    for (int i = 0; i < 2; i++) {
+        for (int v = 0; v < OH_VALUE_COUNT; v++) {
+            const double wanted = original.samples[i].variances[v];
+            assert_true(fabs(decoded.samples[i].variances[v] - wanted) <= 0.002 * wanted);
+        }
+    }
+}
+
 static void test_object_variance_edges(void **state)
 {
     (void)state;
@@ -308,6 +337,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_decode_what_we_write_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_decode_sampled_has_variances, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_decode_of_samples_with_their_own_means_has_their_variances, setup, teardown),
         cmocka_unit_test(test_object_variance_edges),
         cmocka_unit_test_setup_teardown(test_decode_other_files_are_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_decode_other_profiles_are_told, setup, teardown),

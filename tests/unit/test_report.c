@@ -251,6 +251,11 @@ static void test_report_empty_says_why(void **state)
     newer.period = 524288;
     (void)render(&everything);
     has("no allocation was sampled");
+    has("one sample per 512 KiB on average");
+    newer.has_means = true;
+    (void)render(&everything);
+    has("one sample per 512 KiB or less on average");
+    newer.has_means = false;
     has("--exact");
     (void)add_stack(&newer, "freed", "main", "malloc", 0, 0);
     (void)render(&everything);

@@ -194,6 +194,53 @@ static void test_build_sampled_recording_rounds_and_has_variances(void **state)
     assert_float_equal(find_sample("init", 1000)->variances[OH_VALUE_INUSE_SPACE], 0, 1e-9);
 }
 
+static void test_build_with_a_budget_tells_what_happened(void **state)
+{
+    (void)state;
+    oh_synthetic_sample(&fixture.recording, OH_MODE_SAMPLED);
+    struct oh_format_header *header = oh_synthetic_header(&fixture.recording);
+    for (uint32_t i = 8; i < 12; i++)
+        header->means[i] = UINT64_C(65536) << (i - 8);
+    header->budget = (struct oh_format_budget){
+        .ppm = 5000,
+        .spent_ns = 42100000,
+        .cpu_ns = UINT64_C(12345678901),
+        .changes = 14,
+        .mean = 9,
+        .finest = 8,
+        .coarsest = 11,
+    };
+    assert_int_equal(build(NULL), 0);
+    assert_int_equal(fixture.profile.period, 524288);
+    assert_true(fixture.profile.has_means);
+    assert_true(has_comment("sampled: one sample per 65536 to 524288 bytes (now 131072)"));
+    assert_true(
+        has_comment("budget: samples may take 0.5% of the processor time; 0.34% measured, of "
+                    "12.345 s; changes of the mean: 14"));
+}
+
+static void test_build_with_a_budget_before_the_first_step_says_so(void **state)
+{
+    (void)state;
+    oh_synthetic_sample(&fixture.recording, OH_MODE_SAMPLED);
+    struct oh_format_header *header = oh_synthetic_header(&fixture.recording);
+    header->means[8] = 65536;
+    header->budget = (struct oh_format_budget){.ppm = 10000, .mean = 8, .finest = 8, .coarsest = 8};
+    assert_int_equal(build(NULL), 0);
+    assert_int_equal(fixture.profile.period, 65536);
+    assert_true(has_comment("sampled: one sample per 65536 bytes on average"));
+    assert_true(has_comment("samples may take 1% of the processor time; too little was used"));
+}
+
+static void test_build_with_a_budget_that_no_library_writes_gives_some_profile(void **state)
+{
+    (void)state;
+    oh_synthetic_sample(&fixture.recording, OH_MODE_SAMPLED);
+    struct oh_format_header *header = oh_synthetic_header(&fixture.recording);
+    memset(&header->budget, 0xff, sizeof header->budget);
+    assert_int_equal(build(NULL), 0);
+}
+
 static void test_build_stacks_with_equal_frames_and_labels_are_one_sample(void **state)
 {
     (void)state;
@@ -480,6 +527,12 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_build_address_of_a_module_is_named_once, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_build_with_a_budget_tells_what_happened, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_build_with_a_budget_before_the_first_step_says_so,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_build_with_a_budget_that_no_library_writes_gives_some_profile, setup, teardown),
         cmocka_unit_test_setup_teardown(test_build_told_to_stop_gives_up, setup, teardown),
         cmocka_unit_test_setup_teardown(test_build_counts_nothing_in_use_that_is_not_allocated_yet,
                                         setup, teardown),

@@ -15,11 +15,13 @@
 #include "cli/run_collect.h"
 #include "cli/run_environment.h"
 #include "cli/run_library.h"
+#include "offheap/percent.h"
 #include "reader/inspect.h"
 
 enum {
     OH_RUN_EXACT = OH_CLI_LONG_ONLY,
     OH_RUN_SAMPLE,
+    OH_RUN_MAX_OVERHEAD,
     OH_RUN_DEPTH,
     OH_RUN_MAX_BYTES,
     OH_RUN_DIR,
@@ -32,12 +34,28 @@ static const struct oh_cli_option options[] = {
     {'o', "output", "FILE", "the program's profile; its children's get their pid in the name"},
     {OH_RUN_EXACT, "exact", NULL, "record every allocation instead of a sample"},
     {OH_RUN_SAMPLE, "sample", "BYTES", "mean bytes between two samples (512K)"},
+    {OH_RUN_MAX_OVERHEAD, "max-overhead", "PERCENT",
+     "choose the mean so that samples take at most this share"},
     {OH_RUN_DEPTH, "depth", "N", "frames kept of a stack, 8 to 512 (128)"},
     {OH_RUN_MAX_BYTES, "max-bytes", "BYTES", "bound of the recording (128M)"},
     {OH_RUN_DIR, "dir", "DIR", "put recordings into DIR and leave them there"},
     {OH_RUN_KEEP, "keep", NULL, "leave the recordings where they are"},
     {0},
 };
+
+static bool take_budget(const struct oh_cli_command *command, const char *value)
+{
+    uint32_t ppm = 0;
+    const bool ok =
+        oh_percent_parse(value, &ppm) && ppm >= OH_PERCENT_LEAST_PPM && ppm <= OH_PERCENT_MOST_PPM;
+    if (!ok) {
+        (void)oh_cli_usage(command,
+                           "--max-overhead takes a share of the processor time from 0.01%% to "
+                           "50%%, as 1%% or 0.25, not %s",
+                           value);
+    }
+    return ok;
+}
 
 // 0, or -1 when the value was refused.
 static int take_option(const struct oh_cli_command *command, struct oh_run_options *o, int id,
@@ -51,6 +69,10 @@ static int take_option(const struct oh_cli_command *command, struct oh_run_optio
     case OH_RUN_DIR: o->dir = value; break;
     case OH_RUN_SAMPLE:
         ok = oh_cli_parse_bytes(command, "--sample", value, 1, 1ull << 30, &o->sample_bytes);
+        break;
+    case OH_RUN_MAX_OVERHEAD:
+        ok = take_budget(command, value);
+        o->max_overhead = value;
         break;
     case OH_RUN_DEPTH: ok = oh_cli_parse_bytes(command, "--depth", value, 8, 512, &o->depth); break;
     case OH_RUN_MAX_BYTES:
@@ -81,6 +103,11 @@ static int parse(const struct oh_cli_command *command, int argc, char **argv,
     }
     if (o->exact && o->sample_bytes != 0) {
         return oh_cli_usage(command, "--exact and --sample exclude each other");
+    }
+    if (o->exact && o->max_overhead != NULL) {
+        return oh_cli_usage(command,
+                            "--exact and --max-overhead exclude each other: a budget is kept "
+                            "by recording fewer allocations, --exact records all");
     }
     if (o->output != NULL && strcmp(o->output, "-") == 0) {
         return oh_cli_usage(command, "the standard output is the program's: -o needs a file");

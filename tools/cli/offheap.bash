@@ -32,7 +32,7 @@ _offheap()
             # The first word that is no option begins the program.
             for ((i = 2; i < COMP_CWORD; i++)); do
                 case ${COMP_WORDS[i]} in
-                -o | --output | --sample | --depth | --max-bytes | --dir) i=$((i + 1)) ;;
+                -o | --output | --sample | --max-overhead | --depth | --max-bytes | --dir) i=$((i + 1)) ;;
                 --)
                     mapfile -t COMPREPLY < <(compgen -c -f -- "$current")
                     return
@@ -44,7 +44,7 @@ _offheap()
                     ;;
                 esac
             done
-            words='-o --output --exact --sample --depth --max-bytes --dir --keep --help --'
+            words='-o --output --exact --sample --max-overhead --depth --max-bytes --dir --keep --help --'
             ;;
         export) words='-o --output --binary --help' ;;
         report) words='--sort --phase --kind --focus --limit --diff --binary --help' ;;

@@ -55,6 +55,11 @@ int oh_run_set_environment(const struct oh_run_options *o, const char *library, 
     unset_profile();
     if (o->exact) {
         result |= setenv("OFFHEAP_EXACT", "1", 1);
+        result |= unsetenv("OFFHEAP_MAX_OVERHEAD");
+    }
+    if (o->max_overhead != NULL) {
+        result |= unsetenv("OFFHEAP_EXACT");
+        result |= setenv("OFFHEAP_MAX_OVERHEAD", o->max_overhead, 1);
     }
     if (o->sample_bytes != 0) {
         result |= unsetenv("OFFHEAP_EXACT");

@@ -15,6 +15,7 @@
 struct oh_run_options {
     const char *output;
     const char *dir;
+    const char *max_overhead; // As it was given, and checked; NULL: not given.
     bool exact;
     bool keep;
     unsigned long long sample_bytes; // 0: not given; the same for the next two.

@@ -217,6 +217,7 @@ static int decode_label(struct oh_decoder *d, struct oh_wire wire, struct oh_pro
 {
     uint32_t key = 0;
     uint32_t text = 0;
+    int64_t number = 0;
     int result = 0;
     struct oh_wire_field part;
     while (result == 0 && oh_wire_next(&wire, &part)) {
@@ -224,6 +225,8 @@ static int decode_label(struct oh_decoder *d, struct oh_wire wire, struct oh_pro
             result = oh_decode_string(d, part.value, &key);
         } else if (part.number == OH_PPROF_LABEL_STR) {
             result = oh_decode_string(d, part.value, &text);
+        } else if (part.number == OH_PPROF_LABEL_NUM) {
+            number = (int64_t)part.value;
         }
     }
     if (result < 0 || wire.is_bad) {
@@ -232,6 +235,11 @@ static int decode_label(struct oh_decoder *d, struct oh_wire wire, struct oh_pro
     for (int i = 0; i < OH_LABEL_COUNT; i++) {
         if (strcmp(oh_profile_text(d->profile, key), oh_pprof_label_key(i)) == 0) {
             sample->labels[i] = text;
+        }
+    }
+    for (int i = 0; i < OH_PPROF_MEANS; i++) {
+        if (strcmp(oh_profile_text(d->profile, key), oh_pprof_mean(i)->key) == 0) {
+            d->means[i] = number;
         }
     }
     return 0;
@@ -275,16 +283,16 @@ static void set_values(const struct oh_decoder *d, struct oh_profile_sample *sam
     for (int i = 0; i < OH_VALUE_COUNT; i++) {
         sample->values[i] = d->values[d->value_place[i]];
     }
-    static const int pairs[][2] = {{OH_VALUE_ALLOC_OBJECTS, OH_VALUE_ALLOC_SPACE},
-                                   {OH_VALUE_INUSE_OBJECTS, OH_VALUE_INUSE_SPACE}};
-    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
-        const double objects = fabs((double)sample->values[pairs[i][0]]);
-        const double space = fabs((double)sample->values[pairs[i][1]]);
-        const double variance =
-            oh_decode_object_variance(objects, space, (double)d->profile->period);
+    for (int i = 0; i < OH_PPROF_MEANS; i++) {
+        const struct oh_pprof_mean *const pair = oh_pprof_mean(i);
+        const double objects = fabs((double)sample->values[pair->objects]);
+        const double space = fabs((double)sample->values[pair->space]);
+        const int64_t mean = d->means[i] > 0 ? d->means[i] : d->profile->period;
+        const double variance = oh_decode_object_variance(objects, space, (double)mean);
         const double size = objects > 0 ? space / objects : 0;
-        sample->variances[pairs[i][0]] = variance;
-        sample->variances[pairs[i][1]] = variance * size * size;
+        sample->variances[pair->objects] = variance;
+        sample->variances[pair->space] = variance * size * size;
+        d->profile->has_means |= d->means[i] > 0;
     }
 }
 
@@ -294,6 +302,7 @@ int oh_decode_sample(struct oh_decoder *d, const struct oh_wire_field *field)
     int result = 0;
     d->places.count = 0;
     d->value_count = 0;
+    memset(d->means, 0, sizeof d->means);
     struct oh_wire wire = field->bytes;
     struct oh_wire_field part;
     while (result == 0 && oh_wire_next(&wire, &part)) {

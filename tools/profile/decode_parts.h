@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "profile/model.h"
+#include "profile/pprof.h"
 #include "profile/wire.h"
 
 // Sample types that a file may have.
@@ -40,6 +41,7 @@ struct oh_decoder {
     struct oh_decode_array places;        // uint32_t: the locations of the sample being decoded.
     int64_t values[OH_DECODE_VALUES_MAX]; // Its values, in the file's order.
     int value_count;
+    int64_t means[OH_PPROF_MEANS]; // Its own, 0: none.
     int type_count;
     int value_place[OH_VALUE_COUNT]; // Which of the file's values it is, -1: none.
 };

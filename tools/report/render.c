@@ -40,10 +40,11 @@ static void print_mode(FILE *out, const struct oh_profile *profile)
     }
     char size[OH_HUMAN_BYTES];
     oh_human_format_bytes((double)profile->period, size);
-    (void)fprintf(out,
-                  "  measured   one sample per %s on average: the numbers are estimates, ± is one "
-                  "standard error\n",
-                  size);
+    (void)fprintf(
+        out,
+        "  measured   one sample per %s%s on average: the numbers are estimates, ± is one "
+        "standard error\n",
+        size, profile->has_means ? " or less" : "");
 }
 
 void oh_report_render_header(FILE *out, const struct oh_report_input *input)
