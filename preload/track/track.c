@@ -319,8 +319,7 @@ void oh_track_end(const struct oh_track_call *call, const struct oh_caller *call
 // Both true when the block was recorded.
 static bool take(const void *block, struct oh_track_block *taken)
 {
-    taken->recorded =
-        block != NULL && is_on() && oh_live_take((uint64_t)(uintptr_t)block, &taken->facts);
+    taken->recorded = oh_live_take((uint64_t)(uintptr_t)block, &taken->facts);
     if (taken->recorded)
         oh_filter_remove(block);
     return taken->recorded;
@@ -328,7 +327,7 @@ static bool take(const void *block, struct oh_track_block *taken)
 
 static bool drop(const void *block)
 {
-    bool recorded = block != NULL && is_on() && oh_live_remove((uint64_t)(uintptr_t)block);
+    bool recorded = oh_live_remove((uint64_t)(uintptr_t)block);
     if (recorded)
         oh_filter_remove(block);
     return recorded;
@@ -346,6 +345,9 @@ static OH_COLD OH_NOINLINE void look_timed(const void *block, struct oh_track_bl
 
 void oh_track_take(const void *block, struct oh_track_block *taken)
 {
+    taken->recorded = false;
+    if (block == NULL || !is_on())
+        return;
     if (track.budgeted)
         look_timed(block, taken);
     else
@@ -364,6 +366,8 @@ void oh_track_restore(const void *block, const struct oh_track_block *taken)
 
 void oh_track_free(const void *block)
 {
+    if (block == NULL || !is_on())
+        return;
     if (track.budgeted)
         look_timed(block, NULL);
     else

@@ -17,23 +17,21 @@ changes()
 note "estimates across changes of the mean"
 : >budget.z
 run=0
-total=0
-while [ "$run" -lt 8 ]; do
+while [ "$run" -lt 3 ]; do
     "$OFFHEAP_BIN" run --max-overhead 0.5% --sample 16K -o budget.pb.gz -- \
-        "$OFFHEAP_FIXTURES/bursts" >budget.out 2>budget.err ||
+        "$OFFHEAP_FIXTURES/bursts" 8 >budget.out 2>budget.err ||
         { fail "the run failed"; tail -n 3 budget.err; }
     raw budget.pb.gz >budget.raw
     awk -f "$OFFHEAP_SRC/tests/support/check_truth.awk" -v means=1 budget.out budget.raw \
         >>budget.z || { fail "the profile"; tail -n 3 budget.z; }
     moved=$(changes budget.raw)
-    [ "${moved:-0}" -ge 1 ] || fail "the mean never moved: $(grep '^Comment: budget' budget.raw)"
-    total=$((total + ${moved:-0}))
+    note "the mean was moved ${moved:-0} times"
+    [ "${moved:-0}" -ge 10 ] ||
+        fail "the mean hardly moved: $(grep '^Comment: budget' budget.raw)"
     run=$((run + 1))
 done
-note "the mean was moved $total times in $run runs"
-[ "$total" -ge 20 ] || fail "the mean was moved $total times only"
 
-# Of some 30 values two off by three is one chance in a thousand, as is a lean of four.
+# Of some 20 values two off by three is one chance in a thousand, as is a lean of four.
 awk '
     $1 == "z" {
         row = $2 " " $3
@@ -53,7 +51,7 @@ awk '
         }
         spread = sqrt(squares / all)
         printf "%d values, %d off, spread %.2f\n", all, off, spread
-        exit bad > 0 || all < 20 || off > 2 || spread < 0.5 || spread > 1.6
+        exit bad > 0 || all < 6 || off > 1 || spread < 0.5 || spread > 1.6
     }' budget.z || fail "the estimates are not right"
 
 note "report and difference"

@@ -7,6 +7,7 @@
 
 #include "base/atomic.h"
 #include "base/thread.h"
+#include "capture/budget.h"
 #include "capture/modules.h"
 #include "recording/recording.h"
 #include "support/child.h"
@@ -24,12 +25,33 @@ enum { THREADS = 6, STEPS = 20000, OWN = 300, SHARED = 256, DEPTHS = 12 };
 static uint64_t shared[SHARED];
 static uint64_t recorded[THREADS], freed[THREADS], bytes[THREADS];
 
-static void start(const char *dir, bool exact)
+enum mode { EXACT, SAMPLED, BUDGETED };
+
+// Goes by itself, two milliseconds a look: the controller makes its steps after so many samples,
+// however fast they are.
+static uint64_t counted_ns(void)
 {
+    static uint64_t looks;
+    return oh_add_relaxed(&looks, 1) * 2000000;
+}
+
+// By whoever holds the step, and by nobody else: with room for a while, and without.
+static uint64_t wavering_ns(void)
+{
+    static uint64_t now_ns, steps;
+    now_ns += ++steps % 16 < 8 ? 20000000 : 500000;
+    return now_ns;
+}
+
+static void start(const char *dir, enum mode mode)
+{
+    static const struct oh_budget_clocks clocks = {counted_ns, wavering_ns};
     struct oh_config config;
     oh_tables_config(&config, dir, UINT64_C(64) << 20);
-    config.exact = exact;
+    config.exact = mode == EXACT;
     config.sample_bytes = 2000;
+    config.max_overhead_ppm = mode == BUDGETED ? 500000 : 0;
+    oh_tracking_set_clocks(&clocks);
     oh_tracking_start(&config);
 }
 
@@ -115,11 +137,11 @@ static void work(uint32_t number, void *arg)
         come_and_go(number);
 }
 
-static void totals_agree(const char *dir, bool exact)
+static void totals_agree(const char *dir, enum mode mode)
 {
     struct oh_tables_sum sum;
     uint64_t in = 0, out = 0, in_bytes = 0;
-    start(dir, exact);
+    start(dir, mode);
     oh_threads_run(THREADS, work, NULL);
     for (int i = 0; i < SHARED; i++) {
         if (shared[i] != 0)
@@ -135,7 +157,9 @@ static void totals_agree(const char *dir, bool exact)
     oh_require_equal(sum.samples, in);
     oh_require_equal(out, in);
     oh_require_equal(sum.blocks, 0);
-    if (exact)
+    oh_require_equal(sum.inuse_objects, 0);
+    oh_require_equal(sum.inuse_bytes, 0);
+    if (mode == EXACT)
         oh_require_equal(sum.alloc_bytes, in_bytes);
     oh_require_equal(oh_tables_counter(OH_COUNTER_unseen_frees), 0);
     oh_require_equal(oh_tables_counter(OH_COUNTER_dropped_live_full), 0);
@@ -146,12 +170,19 @@ static void totals_agree(const char *dir, bool exact)
 
 static void exact(void *dir)
 {
-    totals_agree(dir, true);
+    totals_agree(dir, EXACT);
 }
 
 static void sampled(void *dir)
 {
-    totals_agree(dir, false);
+    totals_agree(dir, SAMPLED);
+}
+
+static void budgeted(void *dir)
+{
+    totals_agree(dir, BUDGETED);
+    const struct oh_format_budget *budget = &oh_recording_header()->budget;
+    oh_require(budget->changes >= 10 && budget->finest < budget->coarsest);
 }
 
 static void test_exact_totals_of_many_threads_agree_at_rest(void **state)
@@ -166,11 +197,18 @@ static void test_sampled_totals_of_many_threads_agree_at_rest(void **state)
     oh_scratch_run(sampled);
 }
 
+static void test_totals_agree_at_rest_when_the_mean_moves(void **state)
+{
+    (void)state;
+    oh_scratch_run(budgeted);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_exact_totals_of_many_threads_agree_at_rest),
         cmocka_unit_test(test_sampled_totals_of_many_threads_agree_at_rest),
+        cmocka_unit_test(test_totals_agree_at_rest_when_the_mean_moves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

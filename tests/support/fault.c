@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "support/child.h"
 
@@ -19,6 +20,13 @@ static void skip_unless(int done, const char *what)
     _exit(OH_CHILD_SKIPPED);
 }
 
+static void install(struct sock_filter *filter, unsigned short count)
+{
+    struct sock_fprog program = {count, filter};
+    skip_unless(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
+    skip_unless(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0, "seccomp");
+}
+
 void oh_fault_fail_call(long number, int error)
 {
     struct sock_filter filter[] = {
@@ -27,9 +35,18 @@ void oh_fault_fail_call(long number, int error)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
-    struct sock_fprog program = {sizeof filter / sizeof filter[0], filter};
-    skip_unless(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
-    skip_unless(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0, "seccomp");
+    install(filter, sizeof filter / sizeof filter[0]);
+}
+
+void oh_fault_allow_no_call(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    install(filter, sizeof filter / sizeof filter[0]);
 }
 
 // Root has the rights; others get them in a user namespace of their own, where that is allowed.

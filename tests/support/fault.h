@@ -11,6 +11,9 @@
 // the kernel has no filters of system calls.
 void oh_fault_fail_call(long number, int error);
 
+// From now on every system call but the child's exit kills it. Ends the child as skipped likewise.
+void oh_fault_allow_no_call(void);
+
 // Lays an empty tmpfs of `bytes` over the directory, in a mount namespace of the child's own. Ends
 // the child as skipped when it may not.
 void oh_fault_small_disk(const char *dir, uint64_t bytes);

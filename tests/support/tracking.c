@@ -5,6 +5,7 @@
 
 #include "base/attr.h"
 #include "base/thread.h"
+#include "capture/budget.h"
 #include "capture/modules.h"
 #include "capture/sampler.h"
 #include "capture/unwind.h"
@@ -25,11 +26,21 @@ void oh_tracking_set_phase(uint8_t phase)
     phase_now = phase;
 }
 
+static const struct oh_budget_clocks *clocks;
+
+void oh_tracking_set_clocks(const struct oh_budget_clocks *fake)
+{
+    clocks = fake;
+}
+
 void oh_tracking_start(const struct oh_config *config)
 {
     oh_tables_begin(config);
-    const struct oh_format_header *header = oh_recording_header();
-    oh_sampler_init(header->sample_bytes, header->weight_shift);
+    struct oh_format_header *header = oh_recording_header();
+    if (header->budget.ppm != 0)
+        oh_budget_init(header, clocks);
+    else
+        oh_sampler_init(header->sample_bytes, header->weight_shift);
     oh_unwind_init();
     oh_modules_init();
     oh_track_start(header, tell_phase);

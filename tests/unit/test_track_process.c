@@ -142,6 +142,51 @@ static void test_a_child_that_was_forked_inside_of_a_call_counts_nothing(void **
     oh_scratch_run(fork_inside_of_a_call);
 }
 
+static uint64_t hours;
+
+static uint64_t hours_later(void)
+{
+    return ++hours * UINT64_C(3600) * 1000 * 1000 * 1000;
+}
+
+// Each look of its would be time for a step of the controller, by a processor time that is not the
+// parent's.
+static void fork_under_a_budget(void *dir)
+{
+    static const struct oh_budget_clocks clocks = {hours_later, hours_later};
+    struct oh_config config;
+    oh_tables_config(&config, dir, UINT64_C(16) << 20);
+    config.exact = false;
+    config.max_overhead_ppm = 10000;
+    oh_tracking_set_clocks(&clocks);
+    oh_tracking_start(&config);
+    (void)oh_tracking_allocate(1, UINT64_C(1) << 40);
+    struct oh_format_budget before = oh_recording_header()->budget;
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct oh_track_block taken;
+        for (uint64_t n = 1; n < 1000; n++) {
+            oh_track_take(oh_tracking_address(n), &taken);
+            oh_track_free(oh_tracking_address(n));
+            oh_require(!oh_tracking_allocate(n, UINT64_C(1) << 40));
+        }
+        _exit(0);
+    }
+    oh_require_equal(oh_child_wait(pid), 0);
+    struct oh_format_budget after = oh_recording_header()->budget;
+    oh_require(memcmp(&before, &after, sizeof before) == 0);
+    // the parent's controller goes on
+    for (uint64_t n = 1; n < 1000; n++)
+        oh_track_free(oh_tracking_address(n));
+    oh_require(oh_recording_header()->budget.cpu_ns > before.cpu_ns);
+}
+
+static void test_a_forked_child_leaves_its_parents_budget_alone(void **state)
+{
+    (void)state;
+    oh_scratch_run(fork_under_a_budget);
+}
+
 // A kernel that cannot wipe a page on fork: the pid tells.
 static void fork_on_an_old_kernel(void *dir)
 {
@@ -163,6 +208,7 @@ int main(void)
         cmocka_unit_test(test_nothing_is_recorded_after_the_stop),
         cmocka_unit_test(test_a_forked_child_is_off_and_writes_nothing),
         cmocka_unit_test(test_a_child_that_was_forked_inside_of_a_call_counts_nothing),
+        cmocka_unit_test(test_a_forked_child_leaves_its_parents_budget_alone),
         cmocka_unit_test(test_a_forked_child_is_told_by_its_pid_where_pages_cannot_be_wiped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,16 +6,12 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -24,6 +20,7 @@
 #include "capture/registers_x86_64.h"
 #include "support/child.h"
 #include "support/cmocka.h"
+#include "support/fault.h"
 
 // In unwind_frames.S.
 void oh_test_without_cfi(void (*callback)(void));
@@ -407,25 +404,10 @@ static void test_coroutine_ends_clean_and_its_stack_may_go(void **state)
     }
 }
 
-// From here on every system call but the child's last ones ends it.
-static void allow_no_system_call(void)
-{
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-        _exit(OH_CHILD_SKIPPED);
-}
-
 static void capture_nothing(void *argument)
 {
     (void)argument;
-    allow_no_system_call();
+    oh_fault_allow_no_call();
     reset(OH_UNWIND_MAX);
     _exit(0);
 }
@@ -435,7 +417,7 @@ static void capture_repeatedly(void *argument)
     (void)argument;
     for (int round = 0; round < 4; round++) {
         if (round == 2)
-            allow_no_system_call();
+            oh_fault_allow_no_call();
         reset(OH_UNWIND_MAX);
         recurse(40);
         if (last.end != OH_UNWIND_END_CLEAN)
