@@ -7,9 +7,9 @@
 # What it asks for is what makes a profile merge with Go's heap profiles and pass the servers that take
 # profiles: dense ids in order, complete references, the four sample types, names everywhere.
 
-function fail(text)
+function fail(what)
 {
-    print "FAIL " text
+    print "FAIL " what
     failures++
 }
 
