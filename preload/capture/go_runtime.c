@@ -274,12 +274,3 @@ const struct oh_go_runtime *oh_go_runtime_get(unsigned n)
         return NULL;
     return &entries[n].runtime;
 }
-
-bool oh_go_runtime_in(const struct oh_go_runtime *runtime, enum oh_go_function function,
-                      uint64_t pc)
-{
-    const struct oh_go_range *range = runtime->function[function];
-    uint64_t call = pc - 1;
-    return call - range[0].begin < range[0].end - range[0].begin ||
-           call - range[1].begin < range[1].end - range[1].begin;
-}

@@ -3,18 +3,25 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/syscall.h>
 
 #include "base/atomic.h"
 #include "base/attr.h"
 #include "base/syscall_x86_64.h"
+#include "capture/go_runtime.h"
 #include "capture/quick.h"
 #include "capture/quick_step.h"
+#include "capture/through.h"
+#include "capture/unwind_go.h"
 #include "offheap/hash.h"
 
 enum {
     SLOT_COUNT = 64,
     WORD_BYTES = OH_QUICK_WORD_BYTES,
+    // Where the address of frame number 0 is in `pcs`.
+    LAST = OH_RECALL_FRAMES - 1,
+    OUTER_MAX = OH_RECALL_FRAMES,
     // Frame pointers that matter further out, and words that say where a realigned frame is.
     READ_COUNT = 160,
     // A thread takes a slot at its so-many-th capture. When there is none it tries again later and
@@ -22,14 +29,6 @@ enum {
     CAPTURES_BEFORE = 32,
     // After n failures in a row 2^n captures are not tried.
     FAILURES_MAX = 6
-};
-
-// A frame, with what is known of it when all frames from it to the root are.
-struct frame {
-    uint64_t pc;
-    uint64_t sp;
-    uint64_t bp;
-    uint64_t frames; // oh_hash_frames() from here to the root.
 };
 
 // A word that the step from frame number `from` read, beside its return address.
@@ -45,7 +44,8 @@ struct step {
     uint64_t row;
 };
 
-// Frames and reads in order from the root on: number 0 is the outermost frame.
+// Frames and reads are numbered from the outermost C frame on: that is number 0, unless the stack goes on
+// in Go, and then number 0 is the frame in Go's text that C returns to.
 struct oh_recall {
     uint64_t owner OH_OWN_LINES;
     uint64_t top; // End of the readable stack.
@@ -55,10 +55,20 @@ struct oh_recall {
     uint32_t generation;
     uint32_t count; // Frames; 0: nothing is remembered.
     uint32_t read_count;
-    uint32_t matters[OH_RECALL_FRAMES / 32]; // A bit for each frame: its frame pointer is used.
-    struct frame frame[OH_RECALL_FRAMES];
+    uint32_t outer_count;  // Addresses of the outer part, with frame number 0's; 0: there is none.
+    uint64_t outer_frames; // oh_hash_frames() of them but for that one.
+    // By number.
+    uint64_t sp[OH_RECALL_FRAMES];
+    uint64_t bp[OH_RECALL_FRAMES];
+    uint64_t frames[OH_RECALL_FRAMES]; // oh_hash_frames() from there to the root.
+    uint8_t matters[OH_RECALL_FRAMES]; // Whether the frame pointer is used further out.
     struct read read[READ_COUNT];
-    struct step step[OH_RECALL_FRAMES]; // From the leaf on, during a walk.
+    // The stack, leaf first: the address of frame number n is pcs[LAST - n], and those of the outer part
+    // follow.
+    uint64_t pcs[LAST + OUTER_MAX];
+    // During a walk: the steps from the leaf on, and the outer part.
+    struct step step[OH_RECALL_FRAMES];
+    uint64_t outer[OUTER_MAX];
 };
 
 static struct oh_recall slots[SLOT_COUNT] OH_OWN_LINES;
@@ -118,36 +128,40 @@ struct oh_recall *oh_recall_mine(void)
     return mine.recall;
 }
 
-static inline bool matters(const struct oh_recall *recall, uint32_t number)
-{
-    return recall->matters[number / 32] >> (number % 32) & 1;
-}
-
-static inline void set_matters(struct oh_recall *recall, uint32_t number, bool value)
-{
-    uint32_t bit = UINT32_C(1) << (number % 32);
-    uint32_t *word = &recall->matters[number / 32];
-    *word = value ? *word | bit : *word & ~bit;
-}
-
 // Where a walk met what is remembered is the number of the frame that it came to.
 enum { NOT_MET = -1 };
 
-// The number of the innermost frame whose way to the root is what it was, given that the thread comes
-// to that very frame; or NOT_MET. Frames and words below sp are gone.
+// How far the return addresses are what they were: the number of the innermost frame, up to `left`,
+// between which and frame number 0 all are. A frame's is found below the stack pointer of the one that it
+// returns to.
+static int32_t innermost_unchanged(const struct oh_recall *recall, int32_t left)
+{
+    const uint64_t *sp = recall->sp;
+    const uint64_t *pcs = recall->pcs + LAST;
+    int32_t i = 0;
+    for (; i + 4 <= left; i += 4) {
+        uint64_t changed = (oh_word_at(sp[i] - WORD_BYTES) ^ pcs[-i]) |
+                           (oh_word_at(sp[i + 1] - WORD_BYTES) ^ pcs[-i - 1]) |
+                           (oh_word_at(sp[i + 2] - WORD_BYTES) ^ pcs[-i - 2]) |
+                           (oh_word_at(sp[i + 3] - WORD_BYTES) ^ pcs[-i - 3]);
+        if (changed != 0)
+            break;
+    }
+    while (i < left && oh_word_at(sp[i] - WORD_BYTES) == pcs[-i])
+        i++;
+    return i;
+}
+
+// The number of the innermost frame whose way to frame number 0 is what it was, given that the thread
+// comes to that very frame; or NOT_MET. Frames and words below sp are gone.
 static int32_t innermost_valid(const struct oh_recall *recall, uint64_t sp)
 {
     int32_t left = (int32_t)recall->count - 1;
-    while (left >= 0 && recall->frame[left].sp < sp)
+    while (left >= 0 && recall->sp[left] < sp)
         left--;
     if (left < 0)
         return NOT_MET;
-    // A frame's return address is found at the stack pointer of the one that it returns to.
-    const struct frame *frame = recall->frame;
-    const struct frame *const end = frame + left;
-    while (frame < end && oh_word_at(frame->sp - WORD_BYTES) == frame->pc)
-        frame++;
-    left = (int32_t)(frame - recall->frame);
+    left = innermost_unchanged(recall, left);
     for (uint32_t i = 0; i < recall->read_count; i++) {
         const struct read *read = &recall->read[i];
         if ((int32_t)read->from > left)
@@ -158,95 +172,135 @@ static int32_t innermost_valid(const struct oh_recall *recall, uint64_t sp)
     return left;
 }
 
-static bool add_read(struct oh_recall *recall, uint64_t at, uint64_t value, uint32_t from)
-{
-    if (recall->read_count == READ_COUNT)
-        return false;
-    recall->read[recall->read_count++] = (struct read){at, value, from};
-    return true;
-}
-
-// Makes the step's frame the next one; its caller's is the last of those that are there. False: there is
-// no room for what it read.
-static bool push(struct oh_recall *recall, const struct step *step, bool outermost)
-{
-    uint32_t number = recall->count++;
-    struct frame *frame = &recall->frame[number];
-    const struct frame *outer = outermost ? NULL : frame - 1;
-    *frame = (struct frame){step->at.pc, step->at.sp, step->at.bp,
-                            oh_hash_frame(outermost ? 0 : outer->frames, step->at.pc)};
-    bool by_bp = step->row & OH_QUICK_ROW_BASE_BP;
-    if (outermost) {
-        set_matters(recall, number, by_bp);
-        return true;
-    }
-    bool needed = matters(recall, number - 1);
-    uint64_t place = oh_quick_bp_place(step->row, step->at.bp, outer->sp);
-    if (oh_unlikely(oh_quick_is_realigned(step->row))) {
-        by_bp = true;
-        if (!add_read(recall, oh_quick_realigned_at(step->row, step->at.bp), outer->sp, number))
-            return false;
-    }
-    set_matters(recall, number, by_bp || (needed && place == 0));
-    return !needed || place == 0 || add_read(recall, place, outer->bp, number);
-}
-
-// Remembers the steps of the last walk, below what is remembered of their callers.
+// Remembers the last `steps` steps, below what is remembered of their callers. False: there is no room
+// for what they read.
 static bool push_all(struct oh_recall *recall, uint32_t steps)
 {
-    while (recall->read_count > 0 && recall->read[recall->read_count - 1].from >= recall->count)
-        recall->read_count--;
-    while (steps-- > 0) {
-        if (!push(recall, &recall->step[steps], recall->count == 0))
+    uint32_t number = recall->count;
+    uint32_t reads = recall->read_count;
+    while (reads > 0 && recall->read[reads - 1].from >= number)
+        reads--;
+    bool needed = number > 0 && recall->matters[number - 1];
+    uint64_t frames = number > 0 ? recall->frames[number - 1] : recall->outer_frames;
+    for (; steps-- > 0; number++) {
+        const struct step *step = &recall->step[steps];
+        bool matters = step->row & OH_QUICK_ROW_BASE_BP;
+        uint64_t cfa = number > 0 ? recall->sp[number - 1] : 0;
+        uint64_t place = number > 0 ? oh_quick_bp_place(step->row, step->at.bp, cfa) : 0;
+        if (reads + 2 > READ_COUNT)
             return false;
+        if (oh_unlikely(number > 0 && oh_quick_is_realigned(step->row))) {
+            matters = true;
+            recall->read[reads++] =
+                (struct read){oh_quick_realigned_at(step->row, step->at.bp), cfa, number};
+        }
+        if (needed && place != 0)
+            recall->read[reads++] = (struct read){place, recall->bp[number - 1], number};
+        needed = matters || (needed && place == 0);
+        frames = oh_hash_frame(frames, step->at.pc);
+        recall->pcs[LAST - number] = step->at.pc;
+        recall->sp[number] = step->at.sp;
+        recall->bp[number] = step->at.bp;
+        recall->matters[number] = needed;
+        recall->frames[number] = frames;
     }
+    recall->count = number;
+    recall->read_count = reads;
     return true;
 }
 
 static bool meets(const struct oh_recall *recall, int32_t number, const struct oh_caller *at)
 {
-    const struct frame *frame = &recall->frame[number];
-    return frame->sp == at->sp && frame->pc == at->pc &&
-           (!matters(recall, (uint32_t)number) || frame->bp == at->bp);
+    return recall->sp[number] == at->sp && recall->pcs[LAST - number] == at->pc &&
+           (!recall->matters[number] || recall->bp[number] == at->bp);
 }
 
-// Walks from *at until a remembered frame is met, whose number is *met then, or to the stack's end.
-// The number of steps, or -1.
-static int32_t walk(struct oh_recall *recall, struct oh_caller *at, uint64_t last, uint32_t max,
-                    int32_t *met)
+// The last step of a walk that met nothing: at the stack's own end, or where Go's text begins. False: it has
+// to be walked in another way.
+static OH_NOINLINE bool is_last(struct step *step, bool *outer)
+{
+    *outer = false;
+    if (step->at.pc != 0 && oh_quick_stop(step->row, step->at.pc) == OH_QUICK_END)
+        return true;
+    const struct oh_go_runtime *runtime = oh_go_runtime_at(step->at.pc);
+    if (runtime == NULL)
+        return false;
+    *outer = true;
+    step->row = oh_unwind_go_needs_bp(runtime, step->at.pc) ? OH_QUICK_ROW_BASE_BP : 0;
+    return true;
+}
+
+// Walks from *at until a remembered frame is met, whose number is *met then, or to the stack's end, or
+// to Go: *outer tells whether there is an outer part. The number of steps, or -1.
+static int32_t walk(struct oh_recall *recall, struct oh_caller *at, uint64_t last, int32_t max,
+                    int32_t *met, bool *outer)
 {
     const uint64_t generation = oh_quick_generation(recall->generation);
-    struct step *step = recall->step;
-    const struct step *const end = step + max;
-    for (;; step++) {
-        while (*met >= 0 && recall->frame[*met].sp < at->sp)
-            (*met)--;
-        if (*met >= 0 && meets(recall, *met, at))
+    const uint64_t *sp = recall->sp;
+    struct oh_caller here = *at;
+    int32_t left = *met;
+    int32_t steps = 0;
+    for (;; steps++) {
+        while (left >= 0 && sp[left] < here.sp)
+            left--;
+        if (left >= 0 && meets(recall, left, &here))
             break;
-        if (oh_unlikely(step == end))
+        if (oh_unlikely(steps == max))
             return -1;
-        uint64_t row = oh_quick_row(at->pc, generation);
-        uint64_t cfa = oh_quick_cfa(row, at, last);
-        step->at = *at;
+        uint64_t row = oh_quick_row(here.pc, generation);
+        uint64_t cfa = oh_quick_cfa(row, &here, last);
+        struct step *step = &recall->step[steps];
+        step->at = here;
         step->row = row;
         if (oh_unlikely(cfa - 1 >= last)) {
             *met = NOT_MET;
-            return at->pc != 0 && oh_quick_stop(row, at->pc) == OH_QUICK_END
-                       ? (int32_t)(step + 1 - recall->step)
-                       : -1;
+            return is_last(step, outer) ? steps + 1 : -1;
         }
-        uint64_t place = oh_quick_bp_place(row, at->bp, cfa);
+        uint64_t place = oh_quick_bp_place(row, here.bp, cfa);
         if (place != 0)
-            at->bp = oh_word_at(place);
-        at->pc = oh_word_at(cfa - WORD_BYTES);
-        at->sp = cfa;
+            here.bp = oh_word_at(place);
+        here.pc = oh_word_at(cfa - WORD_BYTES);
+        here.sp = cfa;
     }
-    return (int32_t)(step - recall->step);
+    *met = left;
+    *outer = recall->outer_count > 0;
+    return steps;
+}
+
+// Walks the outer part, from frame number 0 on, which is remembered or the last step, and remembers it in
+// place of the one before. It is not compared by its words, most of which are on a goroutine's stack, but by
+// the addresses that come out.
+static bool renew_outer(struct oh_recall *recall, int32_t met, int32_t steps,
+                        struct oh_readable *stack, bool *changed)
+{
+    struct oh_caller first = {recall->pcs[LAST], recall->sp[0], recall->bp[0]};
+    if (met == NOT_MET)
+        first = recall->step[steps - 1].at;
+    struct oh_frames now = {recall->outer, 0, OUTER_MAX};
+    enum oh_unwind_end end;
+    if (!oh_through_walk(&now, &first, OH_THROUGH_GO, stack, &end) || end != OH_UNWIND_END_CLEAN)
+        return false;
+    *changed = now.count != recall->outer_count ||
+               memcmp(now.pcs, recall->pcs + LAST, now.count * sizeof *now.pcs) != 0;
+    if (!*changed)
+        return true;
+    recall->outer_count = now.count;
+    recall->outer_frames = oh_hash_frames(now.pcs + 1, now.count - 1);
+    memcpy(recall->pcs + LAST, now.pcs, now.count * sizeof *now.pcs);
+    uint64_t frames = recall->outer_frames;
+    for (int32_t i = 0; i <= met; i++)
+        recall->frames[i] = frames = oh_hash_frame(frames, recall->pcs[LAST - i]);
+    return true;
+}
+
+static unsigned depth_of(const struct oh_recall *recall, uint32_t count)
+{
+    return count + recall->outer_count - (recall->outer_count > 0);
 }
 
 // Brings what is remembered to the stack that begins at `caller`.
 static bool renew(struct oh_recall *recall, const struct oh_caller *caller,
-                  const struct oh_readable *stack, uint32_t max)
+                  struct oh_readable *stack, uint32_t max)
 {
     struct oh_caller at = *caller;
     uint64_t last = stack->end - WORD_BYTES;
@@ -259,18 +313,29 @@ static bool renew(struct oh_recall *recall, const struct oh_caller *caller,
         recall->top = stack->end;
     }
     int32_t met = innermost_valid(recall, at.sp);
-    int32_t steps = walk(recall, &at, last, max, &met);
-    if (steps < 0 || (uint32_t)(met + 1 + steps) > max)
+    bool outer;
+    int32_t steps = walk(recall, &at, last, (int32_t)max, &met, &outer);
+    if (steps < 0)
         return false;
-    if (steps == 0 && (uint32_t)met + 1 == recall->count)
+    bool changed = false;
+    if (met == NOT_MET) {
+        recall->outer_count = 0;
+        recall->outer_frames = 0;
+    }
+    if (outer && !renew_outer(recall, met, steps, stack, &changed))
+        return false;
+    uint32_t kept = (uint32_t)(met + 1);
+    if (depth_of(recall, kept + (uint32_t)steps) > max)
+        return false;
+    if (steps == 0 && kept == recall->count && !changed)
         return true;
-    recall->count = (uint32_t)(met + 1);
+    recall->count = kept;
     recall->note = (struct oh_recall_note){0};
     return push_all(recall, (uint32_t)steps);
 }
 
 bool oh_recall_walk(struct oh_recall *recall, const struct oh_caller *caller,
-                    const struct oh_readable *stack, unsigned max, struct oh_recalled *recalled)
+                    struct oh_readable *stack, unsigned max, struct oh_recalled *recalled)
 {
     if (oh_unlikely(recall->skip > 0)) {
         recall->skip--;
@@ -279,8 +344,9 @@ bool oh_recall_walk(struct oh_recall *recall, const struct oh_caller *caller,
     bool done = renew(recall, caller, stack, max < OH_RECALL_FRAMES ? max : OH_RECALL_FRAMES);
     if (oh_likely(done)) {
         recall->failures = 0;
-        recalled->depth = recall->count;
-        recalled->frames = recall->frame[recall->count - 1].frames;
+        recalled->depth = depth_of(recall, recall->count);
+        recalled->frames = recall->frames[recall->count - 1];
+        recalled->pcs = recall->pcs + (OH_RECALL_FRAMES - recall->count);
         recalled->note = &recall->note;
     } else {
         recall->count = 0;
@@ -290,10 +356,4 @@ bool oh_recall_walk(struct oh_recall *recall, const struct oh_caller *caller,
     // For the slot's next owner.
     oh_store_release(&recall->owner, recall->owner);
     return done;
-}
-
-void oh_recall_copy(const struct oh_recall *recall, uint64_t *pcs)
-{
-    for (uint32_t i = recall->count; i-- > 0;)
-        *pcs++ = recall->frame[i].pc;
 }

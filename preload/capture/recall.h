@@ -12,8 +12,12 @@
 // between (returns, longjmp, alloca, exceptions). A frame pointer that no frame further out uses to
 // find its frame is neither compared nor read.
 //
-// Only whole stacks of C code on the thread's own stack (readable.h) are remembered, of at most
-// OH_RECALL_FRAMES frames: nothing of it can be unmapped while the thread runs on it.
+// Only C code on the thread's own stack (readable.h) is remembered so: nothing of it can be unmapped while
+// the thread runs on it. When C was called by Go, that is the C code up to the first frame in Go's text.
+// The outer part from there on, other C code that called Go included, is walked each time (through), from
+// what that frame is known to be, and nothing is assumed about it: the goroutine may have changed, and its
+// stack may have moved. When the same addresses come out as before, it is the same stack again.
+// A whole stack has at most OH_RECALL_FRAMES frames.
 //
 // Where it is kept: a fixed number of slots for the process, each a thread's as long as that lives.
 //   states       owner 0: free; else the kernel's number of the thread whose slot it is
@@ -49,7 +53,8 @@ struct oh_recall_note {
 // A whole stack.
 struct oh_recalled {
     unsigned depth;
-    uint64_t frames; // oh_hash_frames() of its addresses.
+    const uint64_t *pcs; // Its addresses, leaf first, until the thread's next capture.
+    uint64_t frames;     // oh_hash_frames() of them.
     struct oh_recall_note *note;
 };
 
@@ -62,9 +67,6 @@ struct oh_recall *oh_recall_mine(void);
 // Captures the stack that begins at `caller`, if it can be passed quickly to its end and has at most
 // `max` frames. False: it has to be walked in another way.
 bool oh_recall_walk(struct oh_recall *recall, const struct oh_caller *caller,
-                    const struct oh_readable *stack, unsigned max, struct oh_recalled *recalled);
-
-// The addresses of the stack that was captured last, leaf first.
-void oh_recall_copy(const struct oh_recall *recall, uint64_t *pcs);
+                    struct oh_readable *stack, unsigned max, struct oh_recalled *recalled);
 
 #endif

@@ -13,6 +13,7 @@
 #include "capture/readable.h"
 #include "capture/recall.h"
 #include "capture/rows.h"
+#include "capture/through.h"
 #include "capture/unwind_c.h"
 #include "capture/unwind_go.h"
 
@@ -68,13 +69,6 @@ static bool is_new_go(uint64_t pc)
     return oh_go_runtime_at(pc) != NULL;
 }
 
-static enum oh_unwind_end end_of_go(enum oh_go_walk rc)
-{
-    return rc == OH_GO_WALK_END    ? OH_UNWIND_END_CLEAN
-           : rc == OH_GO_WALK_FULL ? OH_UNWIND_END_DEPTH
-                                   : OH_UNWIND_END_BROKEN;
-}
-
 // One step of C, or a whole stretch of Go. True: go on with the registers.
 static bool step(struct oh_frames *frames, struct oh_registers *regs, struct oh_readable *stack,
                  enum oh_unwind_end *end)
@@ -82,7 +76,7 @@ static bool step(struct oh_frames *frames, struct oh_registers *regs, struct oh_
     const struct oh_go_runtime *runtime = oh_go_runtime_at(regs->pc);
     if (runtime) {
         enum oh_go_walk rc = oh_unwind_go(frames, runtime, regs, stack);
-        *end = end_of_go(rc);
+        *end = oh_unwind_go_end(rc);
         return rc == OH_GO_WALK_C;
     }
     unsigned before = frames->count;
@@ -104,41 +98,6 @@ static bool step(struct oh_frames *frames, struct oh_registers *regs, struct oh_
     return true;
 }
 
-// A whole stretch of Go, from the frame at which the quick walk stopped, if it is Go's. Of the C code
-// there only the registers are known that Go's walk looks at. True: go on.
-static bool quick_go(struct oh_frames *frames, struct oh_caller *at, struct oh_readable *stack,
-                     enum oh_unwind_end *end, bool *done)
-{
-    const struct oh_go_runtime *runtime = oh_go_runtime_at(at->pc);
-    *done = runtime != NULL;
-    if (!runtime)
-        return false;
-    struct oh_registers regs = {.pc = at->pc, .after_call = true};
-    regs.r[OH_REG_SP] = at->sp;
-    regs.r[OH_REG_BP] = at->bp;
-    enum oh_go_walk rc = oh_unwind_go(frames, runtime, &regs, stack);
-    *end = end_of_go(rc);
-    *at = (struct oh_caller){regs.pc, regs.r[OH_REG_SP], regs.r[OH_REG_BP]};
-    return rc == OH_GO_WALK_C;
-}
-
-// False: some frame needs the full walk, from the start.
-static bool capture_quickly(const struct oh_caller *caller, struct oh_frames *frames,
-                            enum oh_unwind_end *end)
-{
-    struct oh_caller at = *caller;
-    struct oh_readable *stack = oh_readable_begin(at.sp);
-    bool done;
-    do {
-        switch (oh_quick_walk(frames, &at, stack)) {
-        case OH_QUICK_END: *end = OH_UNWIND_END_CLEAN; return true;
-        case OH_QUICK_FULL: *end = OH_UNWIND_END_DEPTH; return true;
-        case OH_QUICK_STOP: break;
-        }
-    } while (quick_go(frames, &at, stack, end, &done));
-    return done;
-}
-
 bool oh_unwind_recall(const struct oh_caller *caller, unsigned max, struct oh_recall *recall,
                       struct oh_recalled *recalled)
 {
@@ -155,7 +114,8 @@ unsigned oh_unwind_capture(const struct oh_caller *caller, uint64_t *pcs, unsign
         return 0;
     struct oh_frames frames = {pcs, 0, max < OH_UNWIND_MAX ? max : OH_UNWIND_MAX};
     if (caller && oh_likely(caller->pc - own_begin >= own_end - own_begin) &&
-        oh_likely(capture_quickly(caller, &frames, end)))
+        oh_likely(
+            oh_through_walk(&frames, caller, OH_THROUGH_C, oh_readable_begin(caller->sp), end)))
         return frames.count;
     struct oh_registers regs;
     oh_registers_here(&regs);

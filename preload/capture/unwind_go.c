@@ -28,7 +28,6 @@ struct walk {
     uint64_t bp;
     uint64_t begin; // Bounds of the goroutine's stack above asmcgocall's frame; 0, 0: not known.
     uint64_t end;
-    uint64_t page; // Number of the page that was read last; at first none.
 };
 
 // What is special about the function that a return address lies in.
@@ -39,7 +38,7 @@ enum place {
     PLACE_END     // It has no caller that we want.
 };
 
-static OH_NOINLINE enum place special_place_of(const struct oh_go_runtime *runtime, uint64_t pc)
+static OH_NOINLINE enum place place_of(const struct oh_go_runtime *runtime, uint64_t pc)
 {
     static const struct {
         enum oh_go_function function;
@@ -57,14 +56,29 @@ static OH_NOINLINE enum place special_place_of(const struct oh_go_runtime *runti
     return PLACE_ORDINARY;
 }
 
-static inline enum place place_of(const struct oh_go_runtime *runtime, uint64_t pc)
+// What every address of a chain is compared with.
+struct fences {
+    uint64_t text;
+    uint64_t text_bytes;
+    uint64_t special;
+    uint64_t special_bytes;
+    uint64_t crosscall2;
+    uint64_t crosscall2_bytes;
+};
+
+static inline struct fences fences_of(const struct oh_go_runtime *runtime)
 {
-    uint64_t special = runtime->special_end - runtime->special_begin;
     const struct oh_go_range *crosscall2 = &runtime->function[OH_GO_CROSSCALL2][0];
-    if (pc - runtime->special_begin > special &&
-        pc - crosscall2->begin > crosscall2->end - crosscall2->begin)
-        return PLACE_ORDINARY;
-    return special_place_of(runtime, pc);
+    return (struct fences){runtime->text,          runtime->etext - runtime->text,
+                           runtime->special_begin, runtime->special_end - runtime->special_begin,
+                           crosscall2->begin,      crosscall2->end - crosscall2->begin};
+}
+
+// Whether pc lies in no function after which the stack ends or changes.
+static inline bool is_ordinary(const struct fences *fences, uint64_t pc)
+{
+    return pc - fences->special > fences->special_bytes &&
+           pc - fences->crosscall2 > fences->crosscall2_bytes;
 }
 
 static inline bool is_text(const struct oh_go_runtime *runtime, uint64_t pc)
@@ -77,21 +91,6 @@ static bool read_word(const struct walk *walk, uint64_t address, uint64_t *value
     if (address - walk->begin < walk->end - walk->begin)
         return oh_readable_go_word(address, value);
     return oh_readable_word(walk->stack, address, value);
-}
-
-// The frame pointer record at walk->bp: {caller's record, return address}.
-static inline bool read_record(struct walk *walk, uint64_t *next, uint64_t *pc)
-{
-    uint64_t page = walk->bp / PAGE_BYTES;
-    if (page == walk->page && walk->bp % PAGE_BYTES != PAGE_BYTES - WORD_BYTES) {
-        *next = oh_word_at(walk->bp);
-        *pc = oh_word_at(walk->bp + WORD_BYTES);
-        return true;
-    }
-    if (!read_word(walk, walk->bp, next) || !read_word(walk, walk->bp + WORD_BYTES, pc))
-        return false;
-    walk->page = page;
-    return true;
 }
 
 // Sets the walk's bounds from a g and the depth of its stack; false when they make no sense.
@@ -164,33 +163,75 @@ static bool resume_c(const struct walk *walk, uint64_t frame, struct oh_register
     return true;
 }
 
-// Follows the chain of frame pointer records.
-static enum oh_go_walk follow(struct walk *walk, struct oh_frames *frames,
+// Whether both words of a record at bp lie in the page that begins at `page`, and are words: a multiple of
+// eight that is small is found by one comparison when its low bits are rotated to the top.
+static inline bool is_in_page(uint64_t bp, uint64_t page)
+{
+    uint64_t offset = bp - page;
+    return (offset >> 3 | offset << 61) <= (PAGE_BYTES - 2 * WORD_BYTES) / WORD_BYTES;
+}
+
+// Whether the record at bp can be read, and is none that ends the chain.
+static OH_NOINLINE bool is_record(const struct walk *walk, uint64_t bp)
+{
+    uint64_t word;
+    return bp % WORD_BYTES == 0 && read_word(walk, bp, &word) &&
+           read_word(walk, bp + WORD_BYTES, &word);
+}
+
+// What to do after a frame of the special place: PLACE_SWITCH goes on at `next`.
+static OH_NOINLINE enum oh_go_walk end_at(const struct walk *walk, enum place place, uint64_t next,
+                                          struct oh_registers *regs)
+{
+    if (place == PLACE_END)
+        return OH_GO_WALK_END;
+    return resume_c(walk, next, regs) ? OH_GO_WALK_C : OH_GO_WALK_BROKEN;
+}
+
+// Follows the chain of frame pointer records. What it needs for an ordinary frame is in registers.
+static enum oh_go_walk follow(const struct walk *walk, struct oh_frames *frames,
                               const struct oh_go_runtime *runtime, struct oh_registers *regs)
 {
+    struct fences fences = fences_of(runtime);
+    uint64_t *out = frames->pcs + frames->count;
+    const uint64_t *const end = frames->pcs + frames->max;
+    uint64_t bp = walk->bp;
+    uint64_t page =
+        walk->stack->begin; // A page that is readable: later, the one that was read last.
+    enum oh_go_walk result = OH_GO_WALK_BROKEN;
     for (;;) {
-        uint64_t next;
-        uint64_t pc;
-        if (walk->bp == 0)
-            return OH_GO_WALK_END;
-        if (walk->bp % WORD_BYTES != 0 || !read_record(walk, &next, &pc))
-            return OH_GO_WALK_BROKEN;
-        if (oh_unlikely(!is_text(runtime, pc))) {
+        if (oh_unlikely(!is_in_page(bp, page))) {
+            if (bp == 0)
+                result = OH_GO_WALK_END;
+            if (bp == 0 || !is_record(walk, bp))
+                break;
+            page = bp & ~(uint64_t)(PAGE_BYTES - 1);
+        }
+        uint64_t next = oh_word_at(bp);
+        uint64_t pc = oh_word_at(bp + WORD_BYTES);
+        if (oh_unlikely(pc - fences.text >= fences.text_bytes)) {
             runtime = oh_go_runtime_at(pc);
             if (!runtime)
-                return OH_GO_WALK_BROKEN;
+                break;
+            fences = fences_of(runtime);
         }
-        if (!oh_frames_add(frames, pc))
-            return OH_GO_WALK_FULL;
-        enum place place = place_of(runtime, pc);
-        if (place == PLACE_END)
-            return OH_GO_WALK_END;
-        if (place == PLACE_C)
-            return resume_c(walk, next, regs) ? OH_GO_WALK_C : OH_GO_WALK_BROKEN;
-        if (place == PLACE_ORDINARY && next != 0 && next <= walk->bp)
-            return OH_GO_WALK_BROKEN;
-        walk->bp = next;
+        if (oh_unlikely(out == end)) {
+            result = OH_GO_WALK_FULL;
+            break;
+        }
+        *out++ = pc;
+        enum place place =
+            oh_likely(is_ordinary(&fences, pc)) ? PLACE_ORDINARY : place_of(runtime, pc);
+        if (oh_unlikely(place == PLACE_END || place == PLACE_C)) {
+            result = end_at(walk, place, next, regs);
+            break;
+        }
+        if (oh_unlikely(next <= bp && next != 0 && place != PLACE_SWITCH))
+            break;
+        bp = next;
     }
+    frames->count = (unsigned)(out - frames->pcs);
+    return result;
 }
 
 // Whether asmcgocall's frame lies at sp: its two words must be those of a goroutine that is parked
@@ -199,7 +240,7 @@ static enum oh_go_walk follow(struct walk *walk, struct oh_frames *frames,
 static bool is_call_of_c(const struct oh_go_runtime *runtime, struct oh_readable *stack,
                          uint64_t sp, uint64_t *bp)
 {
-    struct walk walk = {.stack = stack, .page = UINT64_MAX};
+    struct walk walk = {.stack = stack};
     uint64_t g, depth, parked, caller;
     if (!oh_readable_word(stack, sp + runtime->asmcgocall_g, &g) ||
         !oh_readable_word(stack, sp + runtime->asmcgocall_depth, &depth))
@@ -253,6 +294,13 @@ static bool is_c_among_go(const struct oh_go_runtime *runtime, const struct oh_r
     return true;
 }
 
+// asmcgocall's frame tells it, since that has a record of its own.
+bool oh_unwind_go_needs_bp(const struct oh_go_runtime *runtime, uint64_t pc)
+{
+    return !runtime->asmcgocall_known || !runtime->asmcgocall_frame ||
+           !oh_go_runtime_in(runtime, OH_GO_ASMCGOCALL, pc);
+}
+
 enum oh_go_walk oh_unwind_go(struct oh_frames *frames, const struct oh_go_runtime *runtime,
                              struct oh_registers *regs, struct oh_readable *stack)
 {
@@ -260,18 +308,18 @@ enum oh_go_walk oh_unwind_go(struct oh_frames *frames, const struct oh_go_runtim
     uint64_t pc = regs->pc + (regs->after_call ? 0 : 1);
     if (!oh_frames_add(frames, pc))
         return OH_GO_WALK_FULL;
-    if (is_c_among_go(runtime, regs) && rejoin(runtime, regs, stack)) {
+    if (oh_unlikely(is_c_among_go(runtime, regs)) && rejoin(runtime, regs, stack)) {
         pc = regs->pc;
         if (!oh_frames_add(frames, pc))
             return OH_GO_WALK_FULL;
     }
-    struct walk walk = {.stack = stack, .bp = regs->r[OH_REG_BP], .page = UINT64_MAX};
-    if (place_of(runtime, pc) == PLACE_END)
-        return OH_GO_WALK_END;
+    struct walk walk = {.stack = stack, .bp = regs->r[OH_REG_BP]};
     if (oh_go_runtime_in(runtime, OH_GO_ASMCGOCALL, pc)) {
         enum oh_go_walk rc = leave_asmcgocall(&walk, frames, runtime, regs->r[OH_REG_SP]);
         if (rc != OH_GO_WALK_C)
             return rc;
+    } else if (place_of(runtime, pc) == PLACE_END) {
+        return OH_GO_WALK_END;
     }
     return follow(&walk, frames, runtime, regs);
 }

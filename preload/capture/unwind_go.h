@@ -18,6 +18,9 @@
 #ifndef OH_CAPTURE_UNWIND_GO_H
 #define OH_CAPTURE_UNWIND_GO_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "capture/frames.h"
 #include "capture/go_runtime.h"
 #include "capture/readable.h"
@@ -30,6 +33,17 @@ enum oh_go_walk {
     OH_GO_WALK_FULL,   // No room for the next address.
     OH_GO_WALK_BROKEN, // The chain left Go's text, or readable memory.
 };
+
+// Why the whole walk ended, when it ended with that.
+static inline enum oh_unwind_end oh_unwind_go_end(enum oh_go_walk walk)
+{
+    return walk == OH_GO_WALK_END    ? OH_UNWIND_END_CLEAN
+           : walk == OH_GO_WALK_FULL ? OH_UNWIND_END_DEPTH
+                                     : OH_UNWIND_END_BROKEN;
+}
+
+// Whether a walk that begins at pc, a return address in runtime's text, depends on the frame pointer there.
+bool oh_unwind_go_needs_bp(const struct oh_go_runtime *runtime, uint64_t pc);
 
 // regs->pc is in runtime's text. Appends it and the callers' addresses.
 enum oh_go_walk oh_unwind_go(struct oh_frames *frames, const struct oh_go_runtime *runtime,

@@ -153,7 +153,7 @@ static uint32_t intern(struct oh_stack_key *key)
 
 // True when the thread's last captures tell the stack: *stack is it, or 0 when the table has no room
 // for it. False: it has to be walked.
-static bool recall_stack(struct oh_stack_key *key, const struct oh_caller *caller, uint64_t *pcs,
+static bool recall_stack(struct oh_stack_key *key, const struct oh_caller *caller,
                          uint32_t max_depth, uint32_t *stack)
 {
     struct oh_recalled recalled;
@@ -172,7 +172,7 @@ static bool recall_stack(struct oh_stack_key *key, const struct oh_caller *calle
         *stack = note->stack;
         return true;
     }
-    oh_recall_copy(recall, pcs);
+    key->pcs = recalled.pcs;
     *stack = intern(key);
     *note = (struct oh_recall_note){key->epoch, *stack, attributes};
     return true;
@@ -182,9 +182,10 @@ static uint32_t unwind_and_intern(struct oh_stack_key *key, const struct oh_call
                                   uint64_t *pcs, uint32_t max_depth)
 {
     uint32_t stack;
-    if (recall_stack(key, caller, pcs, max_depth, &stack))
+    if (recall_stack(key, caller, max_depth, &stack))
         return stack;
     enum oh_unwind_end end = OH_UNWIND_END_BROKEN;
+    key->pcs = pcs;
     key->depth = oh_unwind_capture(caller, pcs, max_depth, &end);
     key->frames = oh_hash_frames(pcs, key->depth);
     key->end = (uint8_t)end;
@@ -193,10 +194,8 @@ static uint32_t unwind_and_intern(struct oh_stack_key *key, const struct oh_call
 
 static uint32_t capture(const struct oh_caller *caller, uint64_t *pcs, uint32_t max_depth)
 {
-    struct oh_stack_key key = {.kind = OH_KIND_MALLOC,
-                               .phase = track.phase_of(),
-                               .shard = (uint8_t)oh_thread_self.shard,
-                               .pcs = pcs};
+    struct oh_stack_key key = {
+        .kind = OH_KIND_MALLOC, .phase = track.phase_of(), .shard = (uint8_t)oh_thread_self.shard};
     uint64_t epoch = oh_modules_epoch();
     uint32_t stack = unwind_and_intern(&key, caller, pcs, max_depth);
     // A library was found in another's place: what was known of the code there, and hence the walk,

@@ -22,7 +22,7 @@ static uint64_t recalled_count;
 
 static NOINLINE void look(void)
 {
-    uint64_t pcs[OH_UNWIND_MAX], recalled_pcs[OH_RECALL_FRAMES];
+    uint64_t pcs[OH_UNWIND_MAX];
     enum oh_unwind_end end;
     struct oh_recalled recalled;
     struct oh_caller caller;
@@ -33,11 +33,10 @@ static NOINLINE void look(void)
     if (!done)
         return;
     (void)oh_add_relaxed(&recalled_count, 1);
-    oh_recall_copy(recall, recalled_pcs);
     // The full walk begins one or two frames further in.
     unsigned first = count - recalled.depth;
     if (recalled.depth > count || first > 3 ||
-        memcmp(recalled_pcs, pcs + first, recalled.depth * sizeof *pcs) != 0) {
+        memcmp(recalled.pcs, pcs + first, recalled.depth * sizeof *pcs) != 0) {
         fprintf(stderr, "stress_recall: another stack\n");
         exit(1);
     }

@@ -51,17 +51,15 @@ static unsigned index_of(const struct capture *capture, uint64_t pc)
 
 static void check_recalled(const struct oh_caller *caller, unsigned first)
 {
-    uint64_t pcs[OH_RECALL_FRAMES];
     struct oh_recalled recalled;
     struct oh_recall *recall = oh_recall_mine();
     if (recall == NULL || !oh_unwind_recall(caller, OH_RECALL_FRAMES, recall, &recalled))
         return;
-    oh_recall_copy(recall, pcs);
     if (last.end != OH_UNWIND_END_DEPTH) {
         assert_int_equal(last.end, OH_UNWIND_END_CLEAN);
         assert_int_equal(recalled.depth, last.count - first);
     }
-    assert_memory_equal(pcs, last.pcs + first, (last.count - first) * sizeof *pcs);
+    assert_memory_equal(recalled.pcs, last.pcs + first, (last.count - first) * sizeof *last.pcs);
 }
 
 // The same stack, from the place where take was called: twice, since what the quick walk does not
