@@ -339,6 +339,7 @@ bool oh_recall_walk(struct oh_recall *recall, const struct oh_caller *caller,
 {
     if (oh_unlikely(recall->skip > 0)) {
         recall->skip--;
+        oh_recall_end(recall);
         return false;
     }
     bool done = renew(recall, caller, stack, max < OH_RECALL_FRAMES ? max : OH_RECALL_FRAMES);
@@ -352,8 +353,12 @@ bool oh_recall_walk(struct oh_recall *recall, const struct oh_caller *caller,
         recall->count = 0;
         recall->failures += recall->failures < FAILURES_MAX;
         recall->skip = (UINT32_C(1) << recall->failures) - 1;
+        oh_recall_end(recall);
     }
-    // For the slot's next owner.
-    oh_store_release(&recall->owner, recall->owner);
     return done;
+}
+
+void oh_recall_end(struct oh_recall *recall)
+{
+    oh_store_release(&recall->owner, oh_load_relaxed(&recall->owner));
 }

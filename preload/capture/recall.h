@@ -23,8 +23,8 @@
 //   states       owner 0: free; else the kernel's number of the thread whose slot it is
 //   writers      oh_recall_mine claims a free slot, or one whose owner has ended, by one
 //                compare-and-swap of the owner. All else in a slot is its owner's alone
-//   publication  the compare-and-swap; what a dead owner left is dropped by the next one. The dead owner's
-//                stores are seen by it: the kernel has told that it ended
+//   publication  the release of the owner in oh_recall_end pairs with the compare-and-swap's acquire; what
+//                a dead owner left is dropped by the next one
 //   progress     each slot is looked at once; a thread without a slot walks every stack
 //   dead writer  leaves a slot that the next thread takes
 //
@@ -53,7 +53,7 @@ struct oh_recall_note {
 // A whole stack.
 struct oh_recalled {
     unsigned depth;
-    const uint64_t *pcs; // Its addresses, leaf first, until the thread's next capture.
+    const uint64_t *pcs; // Its addresses, leaf first, until oh_recall_end.
     uint64_t frames;     // oh_hash_frames() of them.
     struct oh_recall_note *note;
 };
@@ -68,5 +68,8 @@ struct oh_recall *oh_recall_mine(void);
 // `max` frames. False: it has to be walked in another way.
 bool oh_recall_walk(struct oh_recall *recall, const struct oh_caller *caller,
                     struct oh_readable *stack, unsigned max, struct oh_recalled *recalled);
+
+// The caller is through with what oh_recall_walk told it. After each that was true.
+void oh_recall_end(struct oh_recall *recall);
 
 #endif

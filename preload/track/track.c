@@ -170,11 +170,12 @@ static bool recall_stack(struct oh_stack_key *key, const struct oh_caller *calle
     if (note->stack != 0 && note->epoch == key->epoch && note->attributes == attributes &&
         oh_modules_settled()) {
         *stack = note->stack;
-        return true;
+    } else {
+        key->pcs = recalled.pcs;
+        *stack = intern(key);
+        *note = (struct oh_recall_note){key->epoch, *stack, attributes};
     }
-    key->pcs = recalled.pcs;
-    *stack = intern(key);
-    *note = (struct oh_recall_note){key->epoch, *stack, attributes};
+    oh_recall_end(recall);
     return true;
 }
 

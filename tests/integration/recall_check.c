@@ -71,6 +71,7 @@ OH_NOINLINE void recall_check(void)
         (recalled.note->stack != 0 && recalled.note->stack != name))
         fail(pcs, count, &recalled);
     recalled.note->stack = name;
+    oh_recall_end(recall);
 }
 
 unsigned long recall_checks(void)

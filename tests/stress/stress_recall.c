@@ -40,6 +40,7 @@ static NOINLINE void look(void)
         fprintf(stderr, "stress_recall: another stack\n");
         exit(1);
     }
+    oh_recall_end(recall);
 }
 
 static NOINLINE void descend(unsigned depth)

@@ -76,6 +76,7 @@ static bool compare(const struct oh_caller *caller, unsigned max)
     assert_true(recalled.depth <= max);
     assert_memory_equal(recalled.pcs, pcs + first, (count - first) * sizeof *pcs);
     assert_true(recalled.frames == oh_hash_frames(recalled.pcs, recalled.depth));
+    oh_recall_end(recall);
     return true;
 }
 

@@ -60,6 +60,7 @@ static void check_recalled(const struct oh_caller *caller, unsigned first)
         assert_int_equal(recalled.depth, last.count - first);
     }
     assert_memory_equal(recalled.pcs, last.pcs + first, (last.count - first) * sizeof *last.pcs);
+    oh_recall_end(recall);
 }
 
 // The same stack, from the place where take was called: twice, since what the quick walk does not
