@@ -93,6 +93,11 @@ static inline bool oh_cas32_acq_rel(uint32_t *p, uint32_t *expected, uint32_t v)
     return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
+static inline void oh_or_relaxed(uint64_t *p, uint64_t bits)
+{
+    (void)__atomic_fetch_or(p, bits, __ATOMIC_RELAXED);
+}
+
 static inline void oh_or32_relaxed(uint32_t *p, uint32_t bits)
 {
     (void)__atomic_fetch_or(p, bits, __ATOMIC_RELAXED);

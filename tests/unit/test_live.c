@@ -11,6 +11,18 @@
 #include "support/tables.h"
 #include "tables/stacks.h"
 
+// How much is done: a sanitizer makes each step dear.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { ADDRESSES = 20000, OPERATIONS = 200000, HEAP_BLOCKS = 12000, MANY_BLOCKS = 200000 };
+enum { CHURN_LIVE = 20000, CHURN_TURNS = 200000, TRIED = 90000 };
+static const uint64_t many_max_bytes = UINT64_C(10) << 20;
+#else
+enum { ADDRESSES = 60000, OPERATIONS = 1000000, HEAP_BLOCKS = 400000, MANY_BLOCKS = 3000000 };
+enum { CHURN_LIVE = 100000, CHURN_TURNS = 3000000, TRIED = 200000 };
+static const uint64_t many_max_bytes = UINT64_C(128)
+                                       << 20; // OFFHEAP_MAX_BYTES when nothing is said
+#endif
+
 // The reference of a stack, which the reader asks of every block.
 static uint32_t begin(const char *dir, uint64_t max_bytes)
 {
@@ -132,8 +144,6 @@ static void test_entries_that_stay_busy_are_passed_over(void **state)
 
 // --- Random operations against a plain array
 
-enum { ADDRESSES = 60000, OPERATIONS = 1000000 };
-
 struct model {
     bool live[ADDRESSES];
     uint64_t size[ADDRESSES];
@@ -195,8 +205,27 @@ static void test_a_million_random_operations_agree_with_a_map(void **state)
 
 // --- Capacity
 
-// What the table has reserved; a level that has just been opened is soon touched on all pages.
-static double bytes_a_block(uint64_t blocks)
+// What holds something: a page that nothing was ever put in is on the disk at most.
+static double used_bytes_a_block(uint64_t blocks)
+{
+    enum { PAGE_WORDS = 512 };
+    uint64_t bytes = 0;
+    for (uint32_t level = 0; oh_recording_section(OH_SECTION_LIVE, level) != NULL; level++) {
+        const struct oh_format_section *section = oh_recording_section(OH_SECTION_LIVE, level);
+        if (!oh_recording_ready(section))
+            continue;
+        const uint64_t *words = oh_recording_at(section->offset);
+        for (uint64_t page = 0; page < section->bytes / (PAGE_WORDS * sizeof *words); page++) {
+            uint64_t i = 0;
+            while (i < PAGE_WORDS && oh_load_relaxed(&words[page * PAGE_WORDS + i]) == 0)
+                i++;
+            bytes += i < PAGE_WORDS ? PAGE_WORDS * sizeof *words : 0;
+        }
+    }
+    return (double)bytes / (double)blocks;
+}
+
+static double reserved_bytes_a_block(uint64_t blocks)
 {
     uint64_t bytes = 0;
     for (uint32_t level = 0; oh_recording_section(OH_SECTION_LIVE, level) != NULL; level++) {
@@ -207,23 +236,91 @@ static double bytes_a_block(uint64_t blocks)
     return (double)bytes / (double)blocks;
 }
 
+enum { FEW = 10000, QUITE_A_FEW = 100000 };
+
+// The bar of the whole library is 48 bytes of memory.
+static void hold_memory(uint64_t blocks)
+{
+    const double most_used = blocks < QUITE_A_FEW ? 46 : 40, most_reserved = 64;
+    oh_require(used_bytes_a_block(blocks) <= most_used);
+    oh_require(reserved_bytes_a_block(blocks) <= most_reserved);
+}
+
+// Looks at the table whenever it holds a twentieth more than at the last look.
+static void hold_memory_at_times(uint64_t blocks, uint64_t *next_look)
+{
+    if (blocks < *next_look)
+        return;
+    *next_look = blocks + blocks / 20;
+    hold_memory(blocks);
+}
+
+// A heap as an allocator fills it: the next block begins so many bytes on.
+struct heap {
+    uint64_t least, range; // Of the distances, multiples of 16; all between are alike.
+};
+
+static uint64_t distance(const struct heap *heap, struct oh_random *random)
+{
+    return heap->least + 16 * oh_random_below(random, heap->range / 16 + 1);
+}
+
+static void heap_is_entered(const char *dir, const struct heap *heap)
+{
+    struct oh_random random = {3};
+    uint64_t first = UINT64_C(0x10000000000), address = first, next_look = FEW;
+    (void)begin(dir, UINT64_C(128) << 20);
+    for (uint64_t n = 1; n <= HEAP_BLOCKS; n++) {
+        oh_require(insert(address, n));
+        address += distance(heap, &random);
+        hold_memory_at_times(n, &next_look);
+    }
+    // each stands there once
+    random = (struct oh_random){3};
+    address = first;
+    for (uint64_t n = 1; n <= HEAP_BLOCKS; n++) {
+        struct oh_block block;
+        oh_require(oh_live_take(address, &block) && block.size == n);
+        oh_require(!oh_live_remove(address));
+        address += distance(heap, &random);
+    }
+}
+
+static const struct heap *entered_heap; // Handed to the child.
+
+static void entered_in(void *dir)
+{
+    heap_is_entered(dir, entered_heap);
+}
+
+static void test_heaps_of_any_distance_are_found_again_and_none_is_dear(void **state)
+{
+    // The distances of glibc's smallest chunks, of pages, arenas and huge pages, and mixtures.
+    static const struct heap heaps[] = {
+        {32, 0},   {48, 0},    {64, 0},      {80, 0},      {256, 0},      {1040, 0}, {4096, 0},
+        {8192, 0}, {65536, 0}, {1 << 20, 0}, {2 << 20, 0}, {64 << 20, 0}, {32, 80},  {16, 4080}};
+    (void)state;
+    for (size_t i = 0; i < sizeof heaps / sizeof heaps[0]; i++) {
+        entered_heap = &heaps[i];
+        oh_scratch_run(entered_in);
+    }
+}
+
 static void many_are_live(void *dir)
 {
-    enum { BLOCKS = 3000000, FEW = 10000 };
-    const double most_bytes = 40; // The bar is 48 for all of the library.
     struct oh_tables_sum sum;
-    uint32_t stack = begin(dir, UINT64_C(128) << 20); // OFFHEAP_MAX_BYTES when nothing is said
-    for (uint64_t n = 1; n <= BLOCKS; n++) {
+    uint64_t next_look = FEW;
+    uint32_t stack = begin(dir, many_max_bytes);
+    for (uint64_t n = 1; n <= MANY_BLOCKS; n++) {
         const struct oh_block block = {.address = n * 48, .size = n, .stack = stack};
         oh_require(oh_tables_enter(&block));
-        if (n >= FEW && n % 100 == 0)
-            oh_require(bytes_a_block(n) <= most_bytes);
+        hold_memory_at_times(n, &next_look);
     }
     oh_require_equal(oh_tables_counter(OH_COUNTER_dropped_live_full), 0);
     oh_require(oh_tables_sum_file(oh_recording_path(), &sum) == 0);
-    oh_require_equal(sum.blocks, BLOCKS);
-    oh_require_equal(sum.blocks_bytes, (uint64_t)BLOCKS * (BLOCKS + 1) / 2);
-    for (uint64_t n = 1; n <= BLOCKS; n++)
+    oh_require_equal(sum.blocks, MANY_BLOCKS);
+    oh_require_equal(sum.blocks_bytes, (uint64_t)MANY_BLOCKS * (MANY_BLOCKS + 1) / 2);
+    for (uint64_t n = 1; n <= MANY_BLOCKS; n++)
         oh_require(oh_live_remove(n * 48));
     oh_require(oh_tables_sum_file(oh_recording_path(), &sum) == 0);
     oh_require_equal(sum.blocks, 0);
@@ -238,19 +335,18 @@ static void test_three_million_blocks_are_live_at_once_and_none_is_dear(void **s
 // Blocks come and go at random while as many are live: no level is opened that these do not need.
 static void churn(void *dir)
 {
-    enum { LIVE = 100000, TURNS = 3000000 };
-    static uint64_t addresses[LIVE];
+    static uint64_t addresses[CHURN_LIVE];
     struct oh_random random = {5};
     uint64_t next = 0;
     (void)begin(dir, UINT64_C(128) << 20);
-    for (uint64_t i = 0; i < TURNS; i++) {
-        uint64_t *address = &addresses[i < LIVE ? i : oh_random_below(&random, LIVE)];
+    for (uint64_t i = 0; i < CHURN_TURNS; i++) {
+        uint64_t *address = &addresses[i < CHURN_LIVE ? i : oh_random_below(&random, CHURN_LIVE)];
         if (*address != 0)
             oh_require(oh_live_remove(*address));
         *address = next += 16 + 16 * oh_random_below(&random, 8);
         oh_require(insert(*address, 1));
     }
-    oh_require(bytes_a_block(LIVE) <= 40);
+    hold_memory(CHURN_LIVE);
 }
 
 static void test_blocks_that_come_and_go_do_not_make_the_table_grow(void **state)
@@ -261,7 +357,6 @@ static void test_blocks_that_come_and_go_do_not_make_the_table_grow(void **state
 
 static void table_is_full(void *dir)
 {
-    enum { TRIED = 200000 };
     struct oh_tables_sum sum;
     struct oh_block block;
     uint64_t entered = 0, refused = 0;
@@ -305,6 +400,7 @@ int main(void)
         cmocka_unit_test(test_block_is_live_when_it_is_published),
         cmocka_unit_test(test_entries_that_stay_busy_are_passed_over),
         cmocka_unit_test(test_a_million_random_operations_agree_with_a_map),
+        cmocka_unit_test(test_heaps_of_any_distance_are_found_again_and_none_is_dear),
         cmocka_unit_test(test_three_million_blocks_are_live_at_once_and_none_is_dear),
         cmocka_unit_test(test_blocks_that_come_and_go_do_not_make_the_table_grow),
         cmocka_unit_test(test_insert_into_a_full_table_counts_and_keeps_what_is_there),
