@@ -1,94 +1,262 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# sh tests/bench/export.sh [large]
+# sh tests/bench/export.sh [full]
 #
-# What an export costs: of a recording with 10,000 stacks of a C++ program with inlined calls
-# (make_big_cc.sh), of a Go program (make_big_go.sh), and of the same programs while they live, which
-# nothing stops. `large`: the Go program of 100 MB with 200,000 functions, minutes to build. Beside
-# it heaptrack's two steps for the same C++ program, when they are installed.
-# Every row is the median of EXPORT_ROUNDS runs (7), by wall and by processor time.
-# From the environment: BENCH_LIBRARY and BENCH_OFFHEAP instead of what build/release has.
+# What `offheap export` costs, and what a program feels of it. The first table has, for each
+# recording, the size of its file, and of one export the processor time (median, least and greatest of
+# the rounds), the wall time and the peak of the resident memory:
+#   cc        10,000 stacks of a C++ program of 2,000 functions (-O2 -g): symbols, lines, inlined calls
+#   cgo       10,000 stacks of a cgo program of 4,000 Go functions, with its DWARF; cgo-sw: -s -w
+#   libs      10,000 stacks spread over 50 shared libraries
+#   blocks    3 million live blocks
+# For cc and cgo also of a process that lives and is not stopped for it, and for cc heaptrack's two
+# steps for the same program, where they are installed. When full: cc of 5,000 functions, and big-go, big-go-sw: Go programs of 200,000 functions (100 MB
+# with DWARF; minutes to build). The second table is tests/bench/stall.sh's for two threads that
+# allocate: alone, while they are exported all the time, and while another recording is exported
+# all the time, which takes the same processor time from them. Nothing here passes or fails.
+#
+# Without `full` about two minutes, most of them for compiling; what was built is kept in
+# build/bench/export. From the environment:
+#   BENCH_LIBRARY, BENCH_OFFHEAP   measures these (build/release/liboffheap.so, offheap)
+#   BENCH_ROUNDS                   rounds (7)
+#   BENCH_PREFIX                   runs each export below this, as `chrt -f 10 taskset -c 1`
+#   BENCH_WORKLOADS                only these, by the names of the table; host is the second one
+#   BENCH_SECONDS                  of one row of the second table (5)
 
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 root=$(CDPATH='' cd -- "$here/../.." && pwd)
 library=${BENCH_LIBRARY-$root/build/release/liboffheap.so}
-offheap=${BENCH_OFFHEAP-$root/build/release/offheap}
+command=${BENCH_OFFHEAP-$root/build/release/offheap}
+rounds=${BENCH_ROUNDS-7}
+seconds=${BENCH_SECONDS-5}
+case ${1-} in
+full) workloads='cc cgo cgo-sw libs blocks big-cc big-go big-go-sw host' ;;
+'') workloads='cc cgo cgo-sw libs blocks host' ;;
+*)
+    echo 'usage: sh tests/bench/export.sh [full]' >&2
+    exit 2
+    ;;
+esac
+workloads=${BENCH_WORKLOADS-$workloads}
+built=$root/build/bench/export
 scratch=$(mktemp -d)
-program=
-trap '[ -z "$program" ] || kill "$program"; rm -rf "$scratch"' EXIT
-rounds=${EXPORT_ROUNDS-7}
-packages=20 functions=200
-if [ "${1-}" = large ]; then
-    packages=200 functions=1000
-fi
-
-# A row called $1: the rest is a command. $from is its standard input.
-measure()
+exporter=
+live=
+mkdir -p "$built"
+finish()
 {
-    name=$1
-    shift
-    round=0
-    while [ "$round" -lt "$rounds" ]; do
-        "$scratch/clock" "$@" <"$from" 2>"$scratch/said"
-        round=$((round + 1))
-    done >"$scratch/times"
-    sort -n -k 3,3 "$scratch/times" | awk -v name="$name" '
-        { wall[NR] = $3; processor[NR] = $1; kib[NR] = $2 }
-        END {
-            at = int((NR + 1) / 2)
-            printf "%-44s %8.0f %8.0f %8.0f %9.0f\n", name, wall[at] / 1e6, wall[1] / 1e6,
-                processor[at] / 1e6, kib[at]
-        }'
-    from=/dev/null
+    [ -z "$live" ] || kill "$live"
+    stop_exports
+    rm -rf "$scratch"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM
+
+# --- programs ----------------------------------------------------------------------------------
+
+build_cc()
+{
+    [ -x "$built/$1/big" ] || { sh "$here/make_big_cc.sh" "$built/$1" "$2" 250 &&
+        make -s -C "$built/$1" -j"$(nproc)"; }
 }
 
-# Runs the program $2 with 10,000 stacks in exact mode, measures exports of its recording, called $1,
-# and then of a second run that still lives.
-exports()
+# build_go NAME PACKAGES FUNCTIONS: both builds of it, big and big-sw.
+build_go()
 {
-    rm -rf "$scratch/recordings"
-    mkdir "$scratch/recordings"
-    LD_PRELOAD=$library OFFHEAP_EXACT=1 OFFHEAP_DIR=$scratch/recordings "$2" 10000 14 >/dev/null
+    command -v go >/dev/null 2>&1 || return 1
+    [ -x "$built/$1/big-sw" ] && return 0
+    sh "$here/make_big_go.sh" "$built/$1" "$2" "$3"
+    (cd "$built/$1" && export GOFLAGS=-buildvcs=false GOWORK=off CGO_ENABLED=1 &&
+        go build -o big . && go build -ldflags '-s -w' -o big-sw .)
+}
+
+build_libs()
+{
+    [ -x "$built/libs/many" ] || { sh "$here/make_libs.sh" "$built/libs" &&
+        make -s -C "$built/libs" -j"$(nproc)"; }
+}
+
+# Records one run of the program $2... under the name $1, every allocation.
+record()
+{
+    recorded=$1
+    shift
+    mkdir "$scratch/dir"
+    OFFHEAP_EXACT=1 OFFHEAP_DIR=$scratch/dir LD_PRELOAD=$library "$@" >/dev/null
+    mv "$scratch/dir"/*.offheap "$scratch/$recorded.offheap"
+    rmdir "$scratch/dir"
+}
+
+prepare()
+{
+    case $1 in
+    cc) build_cc cc 8 && record cc "$built/cc/big" 10000 12 ;;
+    big-cc) build_cc big-cc 20 && record big-cc "$built/big-cc/big" 10000 12 ;;
+    cgo) build_go cgo 20 200 && record cgo "$built/cgo/big" 10000 12 ;;
+    cgo-sw) build_go cgo 20 200 && record cgo-sw "$built/cgo/big-sw" 10000 12 ;;
+    big-go) build_go big-go 200 1000 && record big-go "$built/big-go/big" 10000 12 ;;
+    big-go-sw) build_go big-go 200 1000 && record big-go-sw "$built/big-go/big-sw" 10000 12 ;;
+    libs) build_libs && record libs "$built/libs/many" 10000 12 ;;
+    blocks) record blocks "$scratch/work" leak 2970000 ;;
+    *) return 1 ;;
+    esac
+}
+
+# --- exports -----------------------------------------------------------------------------------
+
+mebibytes()
+{
+    wc -c <"$1" | awk '{ printf "%.1f", $1 / 1048576 }'
+}
+
+# measure NAME SIZE COMMAND...: a row; the command reads $from and its result is $made.
+measure()
+{
+    row=$1
+    size=$2
+    shift 2
+    : >"$scratch/times"
+    round=0
+    while [ "$round" -le "$rounds" ]; do # The first brings the files into memory and does not count.
+        # shellcheck disable=SC2086
+        "$scratch/clock" ${BENCH_PREFIX-} "$@" <"$from" >"$scratch/time" 2>"$scratch/messages"
+        [ "$round" -eq 0 ] || cat "$scratch/time" >>"$scratch/times"
+        round=$((round + 1))
+    done
+    sort -n "$scratch/times" | awk -v name="$row" -v size="$size" '
+        { cpu[NR] = $1 / 1e6; memory[NR] = $2 / 1024; wall[NR] = $3 / 1e6 }
+        END {
+            middle = int((NR + 1) / 2)
+            printf "%-14s %9s %8.0f (%.0f-%.0f) %8.0f %8.0f\n", name, size, cpu[middle], cpu[1],
+                cpu[NR], wall[middle], memory[middle]
+        }'
+}
+
+export_row()
+{
     from=/dev/null
-    measure "$1" "$offheap" export -o "$scratch/out.pb.gz" "$scratch"/recordings/big.*
-    rm -f "$scratch"/recordings/* "$scratch/started"
-    LD_PRELOAD=$library OFFHEAP_EXACT=1 OFFHEAP_DIR=$scratch/recordings "$2" 10000 14 1000 \
+    measure "$1" "$(mebibytes "$scratch/$1.offheap")" "$command" export -o "$scratch/p.pb.gz" \
+        "$scratch/$1.offheap"
+}
+
+# The program $2 lives while it is exported, under the name $1.
+live_row()
+{
+    mkdir "$scratch/dir"
+    rm -f "$scratch/started"
+    OFFHEAP_EXACT=1 OFFHEAP_DIR=$scratch/dir LD_PRELOAD=$library "$2" 10000 12 1000 \
         >"$scratch/started" &
-    program=$!
+    live=$!
     while [ ! -s "$scratch/started" ]; do
         sleep 0.1
     done
-    measure "$1, live" "$offheap" export -o "$scratch/out.pb.gz" "$program"
-    kill "$program"
-    wait "$program" 2>/dev/null || true
-    program=
+    from=/dev/null
+    measure "$1-live" '' "$command" export -o "$scratch/p.pb.gz" "$live"
+    kill "$live"
+    wait "$live" 2>/dev/null || true
+    live=
+    rm -rf "$scratch/dir"
 }
 
-cc -O2 -g -std=gnu11 -D_GNU_SOURCE -o "$scratch/clock" "$here/clock.c"
-sh "$here/make_big_cc.sh" "$scratch/cc"
-make -s -j "$(nproc)" -C "$scratch/cc" >&2
-printf '%-44s %8s %8s %8s %9s\n' 'milliseconds' median least cpu 'RSS KiB'
-exports 'C++, 10,000 stacks' "$scratch/cc/big"
-
-heaptrack=/usr/lib/heaptrack
-interpret=$heaptrack/libexec/heaptrack_interpret
-if [ -x "$interpret" ] && command -v heaptrack_print >/dev/null 2>&1; then
+heaptrack_rows()
+{
+    heaptrack=/usr/lib/heaptrack
+    interpret=$heaptrack/libexec/heaptrack_interpret
+    [ -x "$interpret" ] && command -v heaptrack_print >/dev/null 2>&1 || return 0
     LD_PRELOAD=$heaptrack/libheaptrack_preload.so DUMP_HEAPTRACK_OUTPUT=$scratch/raw \
-        "$scratch/cc/big" 10000 14 >/dev/null
+        "$built/cc/big" 10000 12 >/dev/null
     from=$scratch/raw
-    measure 'the same, heaptrack_interpret' "$interpret"
+    measure heaptrack-1 "$(mebibytes "$scratch/raw")" "$interpret"
     "$interpret" <"$scratch/raw" >"$scratch/interpreted" 2>/dev/null
     from=/dev/null
-    measure 'the same, heaptrack_print' heaptrack_print -f "$scratch/interpreted"
-fi
+    measure heaptrack-2 "$(mebibytes "$scratch/interpreted")" heaptrack_print -f \
+        "$scratch/interpreted"
+}
 
-for go in "$(command -v go || true)" /usr/local/go/bin/go /usr/lib/go-*/bin/go; do
-    [ -x "$go" ] || continue
-    sh "$here/make_big_go.sh" "$scratch/go" "$packages" "$functions"
-    (cd "$scratch/go" && "$go" build -o big .) >&2 || continue
-    exports "Go, $((packages * functions)) functions, 10,000 stacks" "$scratch/go/big"
-    break
+# --- the host ----------------------------------------------------------------------------------
+
+# Exports $1 (a process or a recording) again and again; what was exported is counted.
+start_exports()
+{
+    (
+        count=0
+        while [ ! -e "$scratch/stop" ]; do
+            "$command" export -o "$scratch/q.pb.gz" "$1" >/dev/null 2>&1 || break
+            count=$((count + 1))
+            echo "$count" >"$scratch/count"
+        done
+    ) &
+    exporter=$!
+}
+
+stop_exports()
+{
+    if [ -n "$exporter" ]; then
+        touch "$scratch/stop"
+        wait "$exporter" || true
+        rm -f "$scratch/stop"
+        exporter=
+    fi
+}
+
+host_row()
+{
+    mkdir "$scratch/dir"
+    echo 0 >"$scratch/count"
+    # shellcheck disable=SC2086
+    env OFFHEAP_DIR="$scratch/dir" LD_PRELOAD="$library" $3 "$scratch/stall" 2 "$seconds" \
+        >"$scratch/stall.out" &
+    host=$!
+    sleep 0.5
+    case $2 in
+    it) start_exports "$host" ;;
+    other) start_exports "$scratch/other.offheap" ;;
+    esac
+    wait "$host"
+    stop_exports
+    cp "$scratch/dir"/*.offheap "$scratch/other.offheap"
+    rm -rf "$scratch/dir"
+    # shellcheck disable=SC2046,SC2183
+    printf '%-8s %-7s %7s %11s %8s %7s %6s %5s %5s %9s %6s %9s %9s\n' "$1" "$2" \
+        "$(cat "$scratch/count")" $(cat "$scratch/stall.out")
+}
+
+host_table()
+{
+    printf '\n%-8s %-7s %7s %11s %8s %7s %6s %5s %5s %9s %6s %9s %9s\n' mode exports number calls \
+        '>10us' '>100us' '>1ms' '>10ms' '.1s' 'worst us' waits 'worst us' 'sum ms'
+    for mode in sampled exact; do
+        case $mode in
+        sampled) variable=BENCH=1 ;;
+        exact) variable=OFFHEAP_EXACT=1 ;;
+        esac
+        for load in none it other; do
+            host_row "$mode" "$load" "$variable"
+        done
+    done
+}
+
+for program in clock work stall; do
+    cc -O2 -g -std=gnu11 -D_GNU_SOURCE -fno-builtin-malloc -o "$scratch/$program" \
+        "$here/$program.c" -pthread -lm
+done
+printf '%-14s %9s %17s %8s %8s\n' recording MiB 'cpu ms' 'wall ms' 'peak MiB'
+for workload in $workloads; do
+    if [ "$workload" = host ]; then
+        host_table
+    elif prepare "$workload" >"$scratch/build.log" 2>&1; then
+        export_row "$workload"
+        case $workload in
+        cc)
+            live_row cc "$built/cc/big"
+            heaptrack_rows
+            ;;
+        cgo) live_row cgo "$built/cgo/big" ;;
+        esac
+    else
+        echo "$workload: left out: $(tail -n 1 "$scratch/build.log")" >&2
+    fi
 done
