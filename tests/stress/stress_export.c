@@ -124,6 +124,21 @@ static struct truth look(const struct swell_book *book)
     return truth;
 }
 
+static unsigned long loads_begun(const struct swell_book *book)
+{
+    return atomic_load(&book->loads_begun[0]) + atomic_load(&book->loads_begun[1]);
+}
+
+// Returns in the midst of the loads, a few of them.
+static void begin_to_look(struct swell_book *book)
+{
+    enum { TRIES = 500, STEP = 100 };
+    const unsigned long before = loads_begun(book);
+    const unsigned long looks = atomic_fetch_add(&book->looks, 1);
+    for (int i = 0; i < TRIES && loads_begun(book) <= before + looks % 4; i++)
+        (void)usleep(STEP);
+}
+
 // --- One export
 
 struct sums {
@@ -292,7 +307,7 @@ static void swell(const char *mode, double mean_bytes)
     for (clock_t begin = clock(); goes_on(round, begin); round++) {
         struct found found;
         struct truth after;
-        atomic_fetch_add(&program.book->looks, 1);
+        begin_to_look(program.book);
         struct truth before = look(program.book);
         export_once(&program, &found, &after);
         for (int s = 0; s < SWELL_SITES; s++) {
