@@ -167,6 +167,22 @@ static void expect_fallback(enum oh_symbol_verdict verdict)
     assert_true(strlen(oh_symbol_verdict_text(verdict)) > 0);
 }
 
+// What the recording says of Go's code counts only when its table was read.
+static void test_go_span_is_what_the_table_names(void **state)
+{
+    (void)state;
+    struct oh_format_module *raw = add_exe(fixture.exe);
+    raw->go_text = raw->base + 0x1000;
+    raw->go_text_end = raw->base + 0x3000;
+    open_symbols(NULL, false);
+    struct oh_symbol_module *module = name_address(landmark());
+    assert_false(module->is_go_named);
+    assert_int_equal(oh_symbols_go_span(module).end, 0);
+    module->is_go_named = true;
+    assert_int_equal(oh_symbols_go_span(module).begin, 0x1000);
+    assert_int_equal(oh_symbols_go_span(module).end, 0x3000);
+}
+
 static void test_frames_replaced_file_is_not_used(void **state)
 {
     (void)state;
@@ -367,6 +383,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_frames_own_executable_that_was_unlinked_is_still_named,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(test_go_span_is_what_the_table_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_frames_replaced_file_is_not_used, setup, teardown),
         cmocka_unit_test_setup_teardown(test_frames_other_build_id_is_not_used, setup, teardown),
         cmocka_unit_test_setup_teardown(test_frames_other_go_build_id_is_not_used, setup, teardown),

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "offheap/weight.h"
 #include "profile/pprof.h"
 #include "profile/writer.h"
 #include "support/random.h"
@@ -419,26 +420,35 @@ static void test_build_counts_nothing_in_use_that_is_not_allocated_yet(void **st
     assert_int_equal(sample->values[OH_VALUE_INUSE_SPACE], 10 * (1 + MORE));
 }
 
-// Records of one stack that threads keep apart are one row, with what all of them hold.
+// Records of one stack that threads keep apart are one row, with what all of them hold and the
+// variances of all.
 static void test_build_shards_of_a_stack_are_one_sample(void **state)
 {
     const uint64_t pc = 0x401100;
     (void)state;
-    oh_synthetic_begin(&fixture.recording, OH_MODE_EXACT);
+    oh_synthetic_begin(&fixture.recording, OH_MODE_SAMPLED);
+    const uint32_t shift = oh_synthetic_header(&fixture.recording)->weight_shift;
     for (uint8_t shard = 0; shard < 3; shard++) {
         const struct oh_format_stack like = {.phase = OH_PHASE_MAIN, .shard = shard};
         struct oh_format_stack *stack = oh_synthetic_stack(&fixture.recording, &like, &pc, 1, 0);
         const struct oh_block block = {.address = 0x10000 + 0x100 * (uint64_t)shard,
-                                       .size = 10,
+                                       .size = 64 << 20, // So large that it stands for itself.
                                        .stack = oh_synthetic_ref(&fixture.recording, stack)};
         (void)oh_synthetic_block(&fixture.recording, &block);
-        stack->alloc_objects = 2;
-        stack->alloc_bytes = 20;
+        stack->alloc_objects = UINT64_C(2) << shift;
+        stack->alloc_bytes = 2 * (64 << 20);
+        stack->alloc_objects_variance = oh_bits_of_double(1.25);
+        stack->alloc_bytes_variance = oh_bits_of_double(100.5);
     }
     assert_int_equal(build(NULL), 0);
     assert_int_equal(fixture.profile.sample_count, 1);
-    assert_int_equal(fixture.profile.samples[0].values[OH_VALUE_ALLOC_SPACE], 60);
-    assert_int_equal(fixture.profile.samples[0].values[OH_VALUE_INUSE_SPACE], 30);
+    const struct oh_profile_sample *sample = &fixture.profile.samples[0];
+    assert_int_equal(sample->values[OH_VALUE_ALLOC_OBJECTS], 6);
+    assert_int_equal(sample->values[OH_VALUE_ALLOC_SPACE], 6 * (64 << 20));
+    assert_int_equal(sample->values[OH_VALUE_INUSE_OBJECTS], 3);
+    assert_int_equal(sample->values[OH_VALUE_INUSE_SPACE], 3 * (64 << 20));
+    assert_float_equal(sample->variances[OH_VALUE_ALLOC_OBJECTS], 3.75, 1e-9);
+    assert_float_equal(sample->variances[OH_VALUE_ALLOC_SPACE], 301.5, 1e-9);
 }
 
 static void test_build_arena_too_small_says_so(void **state)

@@ -6,8 +6,9 @@
 // Why the copy is consistent. The writer publishes from the inside out: strings, then modules, then
 // stacks, then index words and live blocks that refer to them. The copy goes the other way round,
 // what refers before what is referred to, each with the levels that the file has by then, and the
-// header last; so nothing that was copied refers to something that was not yet there. Two counters of one stack may be read with an event between
-// them; oh_view_stack's contract covers that.
+// header last; so nothing that was copied refers to something that was not yet there. Two counters
+// of one stack may be read with an event between them. What a profile of such a copy promises:
+// FORMAT.md, "consistent".
 
 #ifndef OH_READER_SNAPSHOT_H
 #define OH_READER_SNAPSHOT_H
