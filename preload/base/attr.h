@@ -19,6 +19,10 @@
 // no such store, and leaves the stack as it is for the real function.
 #define OH_REALIGN __attribute__((force_align_arg_pointer))
 
+// On what the hooks do when a call does not pass. Not OH_COLD, by which the compiler also saves space in
+// it and in all that it takes into it: in exact mode that is every call.
+#define OH_SLOW OH_NOINLINE OH_REALIGN
+
 // On the type of a variable that has its cache lines to itself, so that who reads it often does not
 // wait for who writes its neighbour (tests/lint/layout.sh looks at the result).
 #define OH_OWN_LINES __attribute__((aligned(64)))

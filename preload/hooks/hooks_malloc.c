@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The allocator's symbols. Each hook is one test and a tail call of the real function; everything
-// else is in a cold function of its own, which takes a stack of any alignment and notes where it was
+// else is in a function of its own, which takes a stack of any alignment and notes where it was
 // called: the capture begins there. Semantics are the real function's, to the letter: value,
 // errno, alignment, zero sizes, overflow.
 //
@@ -60,7 +60,7 @@ static void *watched_malloc(const struct oh_caller *caller, size_t size)
     return block;
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN void *malloc_slow(size_t size)
+static OH_SLOW void *malloc_slow(size_t size)
 {
     struct oh_caller caller;
     oh_caller_here(&caller);
@@ -74,7 +74,7 @@ OH_EXPORT OH_ONE_LINE void *malloc(size_t size)
     return malloc_slow(size);
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN void *calloc_slow(size_t count, size_t size)
+static OH_SLOW void *calloc_slow(size_t count, size_t size)
 {
     struct oh_track_call call;
     struct oh_caller caller;
@@ -95,7 +95,7 @@ OH_EXPORT OH_ONE_LINE void *calloc(size_t count, size_t size)
     return calloc_slow(count, size);
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN void free_slow(void *block)
+static OH_SLOW void free_slow(void *block)
 {
     if (oh_boot_owns(block))
         return;
@@ -138,7 +138,7 @@ static void *realloc_watched(void *block, size_t size, bool *freed)
     return moved;
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN void *realloc_slow(void *block, size_t size)
+static OH_SLOW void *realloc_slow(void *block, size_t size)
 {
     struct oh_track_call call;
     struct oh_caller caller;
@@ -176,7 +176,7 @@ OH_EXPORT void *reallocarray(void *block, size_t count, size_t size)
     return realloc(block, bytes);
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN int posix_memalign_slow(void **out, size_t align, size_t size)
+static OH_SLOW int posix_memalign_slow(void **out, size_t align, size_t size)
 {
     struct oh_track_call call;
     struct oh_caller caller;
@@ -208,7 +208,7 @@ static void *watched_aligned(const struct oh_caller *caller, void *(*real)(size_
 }
 
 // The pointers below are read again here: bringing the library up replaces them.
-static OH_COLD OH_NOINLINE OH_REALIGN void *aligned_alloc_slow(size_t align, size_t size)
+static OH_SLOW void *aligned_alloc_slow(size_t align, size_t size)
 {
     struct oh_caller caller;
     oh_caller_here(&caller);
@@ -223,7 +223,7 @@ OH_EXPORT void *aligned_alloc(size_t align, size_t size)
     return aligned_alloc_slow(align, size);
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN void *memalign_slow(size_t align, size_t size)
+static OH_SLOW void *memalign_slow(size_t align, size_t size)
 {
     struct oh_caller caller;
     oh_caller_here(&caller);
@@ -238,7 +238,7 @@ OH_EXPORT void *memalign(size_t align, size_t size)
     return memalign_slow(align, size);
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN void *valloc_slow(size_t size)
+static OH_SLOW void *valloc_slow(size_t size)
 {
     struct oh_track_call call;
     struct oh_caller caller;
@@ -257,7 +257,7 @@ OH_EXPORT void *valloc(size_t size)
     return valloc_slow(size);
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN void *pvalloc_slow(size_t size)
+static OH_SLOW void *pvalloc_slow(size_t size)
 {
     struct oh_track_call call;
     struct oh_caller caller;
@@ -302,7 +302,7 @@ OH_EXPORT OH_REALIGN void free_aligned_sized(void *block, size_t align, size_t s
     oh_real.free_aligned_sized(block, align, size);
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN size_t usable_size_slow(void *block)
+static OH_SLOW size_t usable_size_slow(void *block)
 {
     return oh_boot_owns(block) ? oh_boot_size(block) : oh_real.malloc_usable_size(block);
 }

@@ -16,9 +16,9 @@
 // on x86-64 with gcc 12, release preset. `OFFHEAP_EXACT=1 LD_PRELOAD=liboffheap.so
 // tests/unit/hooks_subject stack_use` in the build tree prints it; test_hooks holds it to 2.5 KiB,
 // the worst case to 6 KiB.
-//   1,768 bytes   all of the stack was seen before
-//   3,840 bytes   code that is seen for the first time, of a module that was not
-//   5,360 bytes   at worst: a signal's frame, or one that is found by an expression
+//   1,880 bytes   all of the stack was seen before
+//   3,824 bytes   code that is seen for the first time, of a module that was not
+//   5,368 bytes   at worst: a signal's frame, or one that is found by an expression
 // and 3,072 more with OFFHEAP_MAX_DEPTH over 128. Everything else takes at most 512: an allocation
 // that passes, a free. A signal or coroutine stack that is allocated on must have that room. The
 // first call of the process, which brings the library up, is not in these numbers.

@@ -31,7 +31,7 @@ nm -nS "$library" | awk '$3 ~ /^[bBdD]$/ { print $1, $2, $4 }' | awk '
     }
     {
         count++
-        sub(/\.[0-9]+$/, "", $3) # Of a variable inside a function.
+        sub(/(\.lto_priv)?(\.[0-9]+)*$/, "", $3) # Of one inside a function, or a file.
         name[count] = $3
         first[count] = int(number($1) / 64)
         last[count] = int((number($1) + number($2) - 1) / 64)
