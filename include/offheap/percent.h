@@ -21,8 +21,7 @@ static inline bool oh_percent_is_digit(char c)
 }
 
 // False when `text` is not a number of at most 100 with at most four digits behind its point
-// (a millionth is the smallest difference);
-// *ppm is then untouched.
+// (a millionth is the smallest difference); *ppm is then untouched.
 static inline bool oh_percent_parse(const char *text, uint32_t *ppm)
 {
     uint32_t value = 0;

@@ -24,6 +24,7 @@ struct oh_thread {
     uint32_t nested; // Calls that came while busy; for hooks/nesting.
     uint64_t slack;  // For capture/sampler, as `mean`: 0 in a new thread.
     uint32_t mean;
+    uint32_t looks; // For capture/budget: which look for a freed block is timed.
     // Whose counters of a stack are added to, and the races lost for them: track/shard.h.
     uint32_t shard;
     uint32_t fights;

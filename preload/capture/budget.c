@@ -36,6 +36,9 @@ static const struct kind a_look = {4000, 20, FREES_PER_LOOK}; // For a block tha
 
 // A step needs so much time of samples, or so much that the budget would have allowed, to judge by.
 static const uint64_t evidence_ns = UINT64_C(100) * 1000;
+// And so much processor time, which a busy machine gives a process in more than one step: in less, two
+// samples that were put to sleep look like a burst.
+static const uint64_t least_processor_ns = UINT64_C(10) * 1000 * 1000;
 
 static const uint64_t finest_bytes = UINT64_C(64) << 10;
 static const uint64_t least_first_bytes = 64;
@@ -199,7 +202,7 @@ static void step(void)
     uint64_t spent_ns = oh_load_relaxed(&budget.spent_ns);
     double processor = (double)(processor_ns - budget.last_processor_ns);
     double spent = (double)(spent_ns - budget.last_spent_ns);
-    if (processor_ns <= budget.last_processor_ns ||
+    if (processor_ns < budget.last_processor_ns + least_processor_ns ||
         (spent < (double)evidence_ns && processor * budget.share < (double)evidence_ns))
         return;
     double vain = (double)(vain_ns - budget.last_vain_ns);
@@ -256,10 +259,13 @@ void oh_budget_visit(void)
     account(&a_visit, now, now);
 }
 
-uint64_t oh_budget_begin_free(const void *block, uint64_t random)
+// One in sixteen of each thread, and not by the block: a loop that frees one block whose flag is set by
+// another's would have all of its looks timed or none. Where a thread begins is left to its address,
+// so that the first looks of many count neither always nor never.
+uint64_t oh_budget_begin_free(struct oh_thread *thread)
 {
-    uint64_t mixed = oh_hash_mix((uint64_t)(uintptr_t)block ^ random);
-    return mixed % FREES_PER_LOOK == 0 ? budget.clocks.now_ns() : 0;
+    uint64_t number = oh_hash_mix((uint64_t)(uintptr_t)thread) + thread->looks++;
+    return number % FREES_PER_LOOK == 0 ? budget.clocks.now_ns() : 0;
 }
 
 void oh_budget_end_free(uint64_t began, bool recorded)

@@ -6,22 +6,22 @@
 // control.
 //
 // Nothing here runs by itself. track.c calls oh_budget_begin and oh_budget_end around its work, and
-// one of those calls in 100 ms (in 10, when far too much was spent) makes a step of the controller. So a process that allocates nothing
-// writes nothing. None of it is called without a budget.
+// one of those calls in 100 ms (in 10, when far too much was spent) makes a step of the controller,
+// with one system call. So a process that allocates nothing writes nothing. None of it is called
+// without a budget, nor in a forked child.
 //
-// What is counted: recording a sample, from the stack's capture to the tables; looking for a
-// block that is freed (one look in sixteen is timed, and stands for sixteen); a flat time for what lies outside of
-// the clock's two readings. The clock is one of real time, because only such a one is read without
-// entering the kernel; a single event therefore counts with 50 us at most (a free
+// What is counted: recording a sample, from the stack's capture to the tables; looking for a block
+// that is freed (one look in sixteen of a thread is timed, and stands for sixteen); a flat time for
+// what lies outside of the clock's two readings. The clock is one of real time, because only such a
+// one is read without entering the kernel; a single event therefore counts with 50 us at most (a free
 // with 4 us): a thread that was put to sleep in a sample has not used the processor. What is lost by
 // that is the surplus of a few first visits to unknown code.
 //
 // Shared words and the controller's own:
 //   states      `next_ns` holds the time of the next step, or, while one is made, "never".
 //   writers     `spent_ns` and `vain_ns`: every thread adds. `early_spent_ns`: who holds the step, read
-//               by all. `next_ns`: who takes the step stores "never" by a
-//               compare-and-swap, and the next time when it is done. Everything else is touched by
-//               the one who holds the step.
+//               by all. `next_ns`: who takes the step stores "never" by a compare-and-swap, and the
+//               next time when it is done. Everything else is touched by the one who holds the step.
 //   publication oh_store_release of `next_ns` at the end of a step pairs with oh_cas_acq_rel at the
 //               begin of the next. The numbers in the header are stored relaxed, each for itself: a
 //               reader may see those of two neighbouring steps.
@@ -35,6 +35,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/thread.h"
 #include "offheap/format.h"
 
 // Where the time comes from; tests have their own.
@@ -56,8 +57,9 @@ uint64_t oh_budget_begin(void);
 void oh_budget_end(uint64_t began);
 // A visit at the sampler that recorded nothing.
 void oh_budget_visit(void);
-// Around a look for a recorded block. begin_free may return 0: this one is not timed.
-uint64_t oh_budget_begin_free(const void *block, uint64_t random);
+// Around a look for a recorded block by the calling thread. begin_free may return 0: this one is not
+// timed.
+uint64_t oh_budget_begin_free(struct oh_thread *thread);
 void oh_budget_end_free(uint64_t began, bool recorded);
 
 #endif

@@ -337,7 +337,7 @@ static bool drop(const void *block)
 static OH_COLD OH_NOINLINE void look_timed(const void *block, struct oh_track_block *taken)
 {
     int saved = errno;
-    uint64_t began = oh_budget_begin_free(block, oh_thread_self.random);
+    uint64_t began = oh_budget_begin_free(&oh_thread_self);
     bool recorded = taken != NULL ? take(block, taken) : drop(block);
     oh_budget_end_free(began, recorded);
     errno = saved;

@@ -275,11 +275,12 @@ static void test_one_event_never_counts_more_than_fifty_microseconds(void **stat
 static void test_visits_and_frees_are_counted(void **state)
 {
     (void)state;
-    enum { FREES = 160000, VISITS = 10000 };
+    enum { FREES = 160000, VISITS = 10000, THREADS = FREES / 5 };
+    static struct oh_thread threads[THREADS];
     begin_world(OH_PERCENT_PPM, usual_mean);
-    // when: each free takes 150 ns, and lies at an address of its own
+    // when: each free takes 150 ns, and a thread makes a few only
     for (uint64_t i = 0; i < FREES; i++) {
-        uint64_t began = oh_budget_begin_free((const void *)(uintptr_t)(i * 64), 7);
+        uint64_t began = oh_budget_begin_free(&threads[i / 5 % THREADS]);
         world.now_ns += 150;
         oh_budget_end_free(began, i % 2 == 0);
     }
@@ -293,18 +294,33 @@ static void test_visits_and_frees_are_counted(void **state)
     assert_true(fabs(spent / (FREES * 170.0 + VISITS * 100.0) - 1) < 0.05);
 }
 
+// The processor goes from one process to the next, and two samples are put to sleep: hardly any time was
+// used meanwhile, which is no burst.
+static void test_samples_put_to_sleep_on_a_busy_machine_are_no_burst(void **state)
+{
+    (void)state;
+    begin_world(OH_PERCENT_PPM, usual_mean);
+    for (int i = 0; i < 2; i++) {
+        uint64_t began = oh_budget_begin();
+        world.now_ns += 150 * ms;
+        world.processor_ns += ms;
+        oh_budget_end(began);
+    }
+    assert_int_equal(world.header.budget.changes, 0);
+}
+
 // Looks in vain cost what they cost under any mean: they must not drive it up without end.
 static void test_what_does_not_follow_the_mean_does_not_drive_it(void **state)
 {
     (void)state;
+    struct oh_thread thread = {0};
     begin_world(OH_PERCENT_PPM, usual_mean);
     world.bytes_per_ms = 10e6;
     for (int i = 0; i < 20000; i++) {
         live_ms(1);
         // 1.2 % of the time.
         for (uint64_t look = 0; look < 100; look++) {
-            uint64_t began =
-                oh_budget_begin_free((const void *)(uintptr_t)(look * 64), (uint64_t)i);
+            uint64_t began = oh_budget_begin_free(&thread);
             world.now_ns += 100;
             oh_budget_end_free(began, false);
         }
@@ -328,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_burst_is_answered_before_its_step),
         cmocka_unit_test(test_one_event_never_counts_more_than_fifty_microseconds),
         cmocka_unit_test(test_visits_and_frees_are_counted),
+        cmocka_unit_test(test_samples_put_to_sleep_on_a_busy_machine_are_no_burst),
         cmocka_unit_test(test_what_does_not_follow_the_mean_does_not_drive_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
