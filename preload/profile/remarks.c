@@ -69,7 +69,7 @@ static bool has_losses(const struct oh_view *view)
                                      OH_COUNTER_dropped_no_room, OH_COUNTER_dropped_odd_blocks,
                                      OH_COUNTER_early_calls};
     for (size_t i = 0; i < sizeof losses / sizeof losses[0]; i++) {
-        if (oh_load_relaxed(&view->header->counters[losses[i]]) != 0)
+        if (oh_view_counter(view, losses[i]) != 0)
             return true;
     }
     return view->damaged != 0 || oh_load32_acquire(&view->header->state) == OH_STATE_OFF;
@@ -192,9 +192,8 @@ static void add_count(struct remarks *remarks, uint64_t count, const char *of_wh
 
 static void add_counters(struct remarks *remarks)
 {
-    const struct oh_format_header *header = remarks->view->header;
     for (int i = 0; i < OH_COUNTER_COUNT; i++)
-        add_count(remarks, oh_load_relaxed(&header->counters[i]), counter_texts[i]);
+        add_count(remarks, oh_view_counter(remarks->view, i), counter_texts[i]);
     add_count(remarks, remarks->view->damaged, "damaged entries of the recording, left out");
 }
 

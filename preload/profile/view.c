@@ -304,6 +304,7 @@ int oh_view_each_stack(struct oh_view *view, oh_view_stack_fn *fn, void *arg)
 {
     struct oh_format_section section;
     struct oh_view_stack stack;
+    memset(view->ends, 0, sizeof view->ends);
     for (uint32_t level = 0; level < OH_FORMAT_MAX_LEVELS; level++) {
         if (!find_level(view, OH_SECTION_INDEX, level, &section))
             continue;
@@ -317,12 +318,23 @@ int oh_view_each_stack(struct oh_view *view, oh_view_stack_fn *fn, void *arg)
                 view->damaged++;
                 continue;
             }
+            if (stack.end <= OH_STACK_END_BROKEN)
+                view->ends[stack.end] += stack.samples;
             int rc = fn(arg, &stack);
             if (rc != 0)
                 return rc;
         }
     }
     return 0;
+}
+
+uint64_t oh_view_counter(const struct oh_view *view, int counter)
+{
+    switch (counter) {
+    case OH_COUNTER_truncated_stacks: return view->ends[OH_STACK_END_DEPTH];
+    case OH_COUNTER_broken_stacks: return view->ends[OH_STACK_END_BROKEN];
+    default: return oh_load_relaxed(&view->header->counters[counter]);
+    }
 }
 
 // False when there is no block. Pairs with the release of the place when a block is put in.

@@ -40,6 +40,9 @@ struct oh_view {
     size_t size;
     const struct oh_format_header *header; // Its fixed fields were checked by oh_view_open.
     uint64_t damaged;                      // Entries that iteration had to leave out.
+    // Recorded allocations by the ends of their stacks (enum oh_stack_end), as of the last
+    // oh_view_each_stack.
+    uint64_t ends[OH_STACK_END_BROKEN + 1];
 };
 
 // One stack with its counters as read once. `pcs` points into the recording. What of it is in use is
@@ -78,6 +81,10 @@ typedef int oh_view_module_fn(void *arg, const struct oh_format_module *module, 
 int oh_view_each_stack(struct oh_view *view, oh_view_stack_fn *fn, void *arg);
 int oh_view_each_block(struct oh_view *view, oh_view_block_fn *fn, void *arg);
 int oh_view_each_module(struct oh_view *view, oh_view_module_fn *fn, void *arg);
+
+// One of enum oh_format_counter. Those of stacks that are cut are not in the header: they are what
+// oh_view_each_stack found.
+uint64_t oh_view_counter(const struct oh_view *view, int counter);
 
 // The text's bytes, NUL-terminated inside the recording; "" when absent or out of bounds.
 const char *oh_view_text(const struct oh_view *view, struct oh_format_text text, size_t *length);

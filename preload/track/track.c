@@ -203,10 +203,6 @@ static uint32_t capture(const struct oh_caller *caller, uint64_t *pcs, uint32_t 
     // may have been the other's. What was learnt is forgotten by now; once more settles it.
     if (key.epoch != epoch)
         stack = unwind_and_intern(&key, caller, pcs, max_depth);
-    if (key.end == OH_UNWIND_END_DEPTH)
-        oh_recording_count(OH_COUNTER_truncated_stacks);
-    if (key.end == OH_UNWIND_END_BROKEN)
-        oh_recording_count(OH_COUNTER_broken_stacks);
     return stack;
 }
 

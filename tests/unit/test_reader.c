@@ -384,6 +384,16 @@ static void test_time_of_a_killed_process_is_its_files(void **state)
     oh_reader_close(&reader);
 }
 
+static bool has_warning(const struct oh_list *warnings, const char *text)
+{
+    for (size_t i = 0; i < warnings->count; i++) {
+        if (strstr(warnings->texts[i], text) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void test_warnings_name_losses(void **state)
 {
     (void)state;
@@ -395,8 +405,11 @@ static void test_warnings_name_losses(void **state)
     header->counters[OH_COUNTER_nested_calls] = 5; // Not a loss.
     const char *const path = write_file("w.offheap", recording.bytes, recording.size);
     assert_int_equal(oh_reader_open(&reader, path, &err), 0);
+    int stacks = 0;
+    assert_int_equal(oh_view_each_stack(&reader.view, count_stack, &stacks), 0);
     assert_int_equal(oh_reader_collect_warnings(&reader, &warnings), 0);
     assert_true(warnings.count >= 1);
+    assert_true(has_warning(&warnings, "1 recorded allocations whose stack is longer"));
     assert_non_null(strstr(warnings.texts[0], "12 allocations not recorded"));
     for (size_t i = 0; i < warnings.count; i++) {
         assert_null(strstr(warnings.texts[i], "recorder itself"));

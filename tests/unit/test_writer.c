@@ -176,6 +176,8 @@ static void test_build_cut_stack_ends_in_truncated(void **state)
     const struct oh_profile_sample *sample = find_sample("main", 64);
     assert_int_equal(sample->depth, 3);
     assert_string_equal(name_at(sample, 2, 0), "[truncated]");
+    assert_true(has_comment("1 recorded allocations whose stack is longer than the depth limit"));
+    assert_false(has_comment("recorded allocations whose stack ends early"));
     assert_int_equal(sample->values[OH_VALUE_INUSE_SPACE], 0);
 }
 

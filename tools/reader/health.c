@@ -54,7 +54,7 @@ int oh_reader_describe_state(const struct oh_format_header *header, enum oh_owne
 }
 
 // Counters that tell of calls the numbers do not hold; the others only explain.
-static bool counter_is_a_loss(size_t counter)
+static bool counter_is_a_loss(int counter)
 {
     return counter != OH_COUNTER_nested_calls && counter != OH_COUNTER_early_calls;
 }
@@ -69,9 +69,10 @@ int oh_reader_collect_warnings(const struct oh_reader *reader, struct oh_list *w
         result =
             oh_list_add(warnings, "the recording ends early, recording was switched %s", state);
     }
-    for (size_t i = 0; i < OH_COUNTER_COUNT && result == 0; i++) {
-        if (header->counters[i] != 0 && counter_is_a_loss(i)) {
-            result = oh_list_add(warnings, "%" PRIu64 " %s", header->counters[i], counter_texts[i]);
+    for (int i = 0; i < OH_COUNTER_COUNT && result == 0; i++) {
+        const uint64_t count = oh_view_counter(&reader->view, i);
+        if (count != 0 && counter_is_a_loss(i)) {
+            result = oh_list_add(warnings, "%" PRIu64 " %s", count, counter_texts[i]);
         }
     }
     for (size_t i = 0; i < OH_FORMAT_NOTES && result == 0; i++) {
