@@ -26,7 +26,7 @@ function head(first, list,    n, i, words, line) {
 # One row a workload: the time of plain, then ratios with the least and the greatest.
 function ratios(    i, mode, n, part, row, kinds) {
     n = split("forward sampled exact heaptrack jemalloc-prof tcmalloc-prof", kinds, " ")
-    print "\n## Ratios to the same program without the tool"
+    print "\n### Ratios to the same program without the tool"
     head("workload", "plain forward sampled exact heaptrack jemalloc-prof tcmalloc-prof")
     for (i = 1; i <= count; i++) {
         split(keys[i], part, SUBSEP)
@@ -42,7 +42,7 @@ function ratios(    i, mode, n, part, row, kinds) {
 # The peak of the resident memory over that of plain.
 function memory(    i, mode, n, part, kinds, value) {
     n = split("sampled exact heaptrack jemalloc-prof tcmalloc-prof", kinds, " ")
-    print "\n## Peak resident memory over the program without the tool, KiB"
+    print "\n### Peak resident memory over the program without the tool, KiB"
     head("workload", "sampled exact heaptrack jemalloc-prof tcmalloc-prof")
     for (i = 1; i <= count; i++) {
         split(keys[i], part, SUBSEP)
@@ -62,7 +62,7 @@ function memory(    i, mode, n, part, kinds, value) {
 function counted(    i, mode, n, m, names, kinds, key, text) {
     n = split("pair deep calloc aligned resize leak", names, " ")
     m = split("forward sampled exact", kinds, " ")
-    print "\n## Instructions of one operation"
+    print "\n### Instructions of one operation"
     head("workload", "plain forward sampled exact")
     for (i = 1; i <= n; i++) {
         if (!((names[i], "plain") in instructions))
@@ -178,7 +178,7 @@ END {
     ratios()
     memory()
     counted()
-    print "\n## Against the bars"
+    print "\n### Against the bars"
     head("bar: at most", "must goal measured verdict")
     bars_sampled()
     bars_exact()
