@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "offheap/bytes.h"
 #include "offheap/percent.h"
 
 enum {
@@ -62,6 +63,21 @@ static bool read_switch(struct oh_config *config, enum variable variable, const 
     return strcmp(value, "1") == 0;
 }
 
+static void note_bad_number(struct oh_config *config, enum variable variable, const char *value,
+                            const char *kind, uint64_t min, uint64_t max)
+{
+    char expected[120];
+    struct oh_text text;
+    oh_text_init(&text, expected, sizeof expected);
+    oh_text_add(&text, "a number ");
+    oh_text_add(&text, kind);
+    oh_text_add(&text, "from ");
+    oh_text_add_u64(&text, min);
+    oh_text_add(&text, " to ");
+    oh_text_add_u64(&text, max);
+    note_bad_value(config, variable, value, expected);
+}
+
 static uint64_t read_number(struct oh_config *config, enum variable variable, const char *value,
                             uint64_t min, uint64_t max, uint64_t fallback)
 {
@@ -70,14 +86,19 @@ static uint64_t read_number(struct oh_config *config, enum variable variable, co
         return fallback;
     if (oh_text_parse_u64(value, &number) && number >= min && number <= max)
         return number;
-    char expected[80];
-    struct oh_text text;
-    oh_text_init(&text, expected, sizeof expected);
-    oh_text_add(&text, "a number from ");
-    oh_text_add_u64(&text, min);
-    oh_text_add(&text, " to ");
-    oh_text_add_u64(&text, max);
-    note_bad_value(config, variable, value, expected);
+    note_bad_number(config, variable, value, "", min, max);
+    return fallback;
+}
+
+static uint64_t read_bytes(struct oh_config *config, enum variable variable, const char *value,
+                           uint64_t min, uint64_t max, uint64_t fallback)
+{
+    uint64_t bytes;
+    if (value == NULL || *value == '\0')
+        return fallback;
+    if (oh_bytes_parse(value, &bytes) == 0 && bytes >= min && bytes <= max)
+        return bytes;
+    note_bad_number(config, variable, value, "of bytes (K, M and G are understood) ", min, max);
     return fallback;
 }
 
@@ -150,11 +171,11 @@ void oh_config_read(struct oh_config *config, char **environment)
     find_values(config, environment, values);
     config->disabled = read_switch(config, VARIABLE_disable, values[VARIABLE_disable]);
     config->exact = read_switch(config, VARIABLE_exact, values[VARIABLE_exact]);
-    config->sample_bytes = read_number(config, VARIABLE_sample_bytes, values[VARIABLE_sample_bytes],
-                                       1, UINT64_C(1) << 30, default_sample_bytes);
+    config->sample_bytes = read_bytes(config, VARIABLE_sample_bytes, values[VARIABLE_sample_bytes],
+                                      1, UINT64_C(1) << 30, default_sample_bytes);
     config->max_overhead_ppm = read_budget(config, values[VARIABLE_max_overhead]);
-    config->max_bytes = read_number(config, VARIABLE_max_bytes, values[VARIABLE_max_bytes],
-                                    UINT64_C(2) << 20, UINT64_C(64) << 30, default_max_bytes);
+    config->max_bytes = read_bytes(config, VARIABLE_max_bytes, values[VARIABLE_max_bytes],
+                                   UINT64_C(2) << 20, UINT64_C(64) << 30, default_max_bytes);
     config->max_depth = (uint32_t)read_number(
         config, VARIABLE_max_depth, values[VARIABLE_max_depth], 8, 512, default_max_depth);
     config->run_token =

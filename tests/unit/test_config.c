@@ -48,9 +48,9 @@ static void test_read_of_good_values_takes_them_all(void **state)
     char *environment[] = {
         "PATH=/bin",
         "OFFHEAP_EXACT=1",
-        "OFFHEAP_SAMPLE_BYTES=65536",
+        "OFFHEAP_SAMPLE_BYTES=64K",
         "OFFHEAP_DIR=/data/x",
-        "OFFHEAP_MAX_BYTES=2097152",
+        "OFFHEAP_MAX_BYTES=1GiB",
         "OFFHEAP_MAX_DEPTH=512",
         "TMPDIR=/elsewhere",
         "OFFHEAP_RUN_TOKEN=18446744073709551615",
@@ -67,7 +67,7 @@ static void test_read_of_good_values_takes_them_all(void **state)
     assert_true(config.disabled);
     assert_true(config.exact);
     assert_true(config.sample_bytes == 65536);
-    assert_true(config.max_bytes == 2097152);
+    assert_true(config.max_bytes == UINT64_C(1) << 30);
     assert_int_equal(config.max_depth, 512);
     assert_true(config.run_token == UINT64_MAX);
     assert_string_equal(config.dir, "/data/x");
@@ -103,7 +103,7 @@ static void test_read_of_a_bad_value_falls_back_and_leaves_a_note(void **state)
         "OFFHEAP_DISABLE=true",
         "OFFHEAP_SAMPLE_BYTES=0",
         "OFFHEAP_SAMPLE_BYTES=1073741825",
-        "OFFHEAP_SAMPLE_BYTES=512k",
+        "OFFHEAP_SAMPLE_BYTES=512x",
         "OFFHEAP_SAMPLE_BYTES=-1",
         "OFFHEAP_SAMPLE_BYTES=99999999999999999999",
         "OFFHEAP_MAX_OVERHEAD=0.009%",
@@ -117,7 +117,7 @@ static void test_read_of_a_bad_value_falls_back_and_leaves_a_note(void **state)
         "OFFHEAP_MAX_OVERHEAD=one",
         "OFFHEAP_MAX_BYTES=2097151",
         "OFFHEAP_MAX_BYTES=68719476737",
-        "OFFHEAP_MAX_BYTES=128MiB",
+        "OFFHEAP_MAX_BYTES=65GiB",
         "OFFHEAP_MAX_DEPTH=7",
         "OFFHEAP_MAX_DEPTH=513",
         "OFFHEAP_MAX_DEPTH=deep",

@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/path.h"
 #include "base/proc.h"
+#include "offheap/bytes.h"
 #include "support/cmocka.h"
 
 static void test_err_set_fills_text_and_returns_code(void **state)
@@ -59,6 +60,9 @@ static void test_parse_bytes_units_and_faults(void **state)
         {"1.5M", -EINVAL, 0},
         {"12x", -EINVAL, 0},
         {"1KK", -EINVAL, 0},
+        {"1KiBB", -EINVAL, 0},
+        {"1iB", -EINVAL, 0},
+        {"1Ki", -EINVAL, 0},
         {" 1", -EINVAL, 0},
         {"18446744073709551615", 0, UINT64_MAX},
         {"18446744073709551616", -ERANGE, 0},
@@ -66,7 +70,7 @@ static void test_parse_bytes_units_and_faults(void **state)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         uint64_t bytes = 0;
-        assert_int_equal(oh_human_parse_bytes(cases[i].text, &bytes), cases[i].result);
+        assert_int_equal(oh_bytes_parse(cases[i].text, &bytes), cases[i].result);
         assert_int_equal(bytes, cases[i].bytes);
     }
 }

@@ -4,52 +4,12 @@
 
 #include "base/human.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-// The shift that a unit means, or -1. "", "B", "K", "KB", "KiB", ...
-static int unit_shift(const char *unit)
-{
-    if (unit[0] == '\0' || strcasecmp(unit, "b") == 0) {
-        return 0;
-    }
-    const char *const letters = "KMGT";
-    const char *const at = strchr(letters, toupper((unsigned char)unit[0]));
-    const char *const rest = unit + 1;
-    if (at == NULL ||
-        (rest[0] != '\0' && strcasecmp(rest, "b") != 0 && strcasecmp(rest, "ib") != 0)) {
-        return -1;
-    }
-    return 10 * (int)(at - letters + 1);
-}
-
-int oh_human_parse_bytes(const char *text, uint64_t *bytes)
-{
-    if (!isdigit((unsigned char)text[0])) {
-        return -EINVAL;
-    }
-    char *end = NULL;
-    errno = 0;
-    const unsigned long long number = strtoull(text, &end, 10);
-    if (errno == ERANGE) {
-        return -ERANGE;
-    }
-    const int shift = unit_shift(end);
-    if (shift < 0) {
-        return -EINVAL;
-    }
-    if (number > UINT64_MAX >> shift) {
-        return -ERANGE;
-    }
-    *bytes = (uint64_t)number << shift;
-    return 0;
-}
 
 void oh_human_format_bytes(double bytes, char out[OH_HUMAN_BYTES])
 {

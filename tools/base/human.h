@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Numbers as people write and read them: sizes, counts, ages. Pure functions, any thread.
+// Numbers as people write and read them: sizes (read by offheap/bytes.h), counts, ages. Pure functions, any thread.
 
 #ifndef OH_BASE_HUMAN_H
 #define OH_BASE_HUMAN_H
@@ -9,10 +9,6 @@
 
 // Room for every text that this module writes.
 enum { OH_HUMAN_BYTES = 32 };
-
-// Reads "4096", "64K", "1M", "2G", "64KiB", "64KB" (all by 1024; a lower-case letter too).
-// 0; -EINVAL: not such a number; -ERANGE: larger than 64 bits.
-int oh_human_parse_bytes(const char *text, uint64_t *bytes);
 
 // "0 B", "512 B", "1.50 KiB", "12.3 MiB", "-3.00 GiB".
 void oh_human_format_bytes(double bytes, char out[OH_HUMAN_BYTES]);

@@ -9,7 +9,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "base/human.h"
+#include "offheap/bytes.h"
 
 // What getopt_long wants, made from a command's table. --help is everybody's.
 struct oh_getopt_tables {
@@ -159,7 +159,7 @@ bool oh_cli_parse_bytes(const struct oh_cli_command *command, const char *option
                         unsigned long long *bytes)
 {
     uint64_t number = 0;
-    const int result = oh_human_parse_bytes(value, &number);
+    const int result = oh_bytes_parse(value, &number);
     if (result < 0 || number < least || number > most) {
         (void)oh_cli_usage(command,
                            "%s %s: %s; it must be a number from %llu to %llu (64K, 1M and 2G are "
