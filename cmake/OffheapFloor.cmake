@@ -4,10 +4,10 @@
 # oh_tool_floor(NAME [SOURCES ...] [LIBS ...] [LINK_OPTIONS ...])    a folder of tools/
 #
 # Each makes one target NAME that carries its libraries and include roots along. A floor of
-# preload/ is built a second time, as NAME_host, when liboffheap.so is not built as the unit tests are:
-# without instrumentation, when the build has a sanitizer or coverage; optimized as one unit (which takes
-# a seventh off what a recorded allocation costs), when it is a release. liboffheap.so is made of the
-# objects of NAME_host, unit tests link NAME.
+# preload/ is built a second time, as NAME_host, when liboffheap.so is not built as the unit tests
+# are: without instrumentation, when the build has a sanitizer or coverage; optimized as one unit
+# (which takes a seventh off what a recorded allocation costs), when it is a release. liboffheap.so
+# is made of the objects of NAME_host, unit tests link NAME.
 
 include(CheckIPOSupported)
 set(oh_host_as_one_unit OFF)

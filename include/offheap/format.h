@@ -152,9 +152,9 @@ struct oh_format_header {
 
     uint64_t counters[OH_FORMAT_COUNTERS];
     struct oh_format_section sections[OH_FORMAT_SECTIONS];
-    // The means under which blocks were taken, by the number that a live block has. Without a budget
-    // the first is sample_bytes and the others are 0; with one, sample_bytes is one of them. Stored
-    // before any block refers to it, and never changed.
+    // The means under which blocks were taken, by the number that a live block has. Without a
+    // budget the first is sample_bytes and the others are 0; with one, sample_bytes is one of them.
+    // Stored before any block refers to it, and never changed.
     uint64_t means[OH_FORMAT_MEANS];
     struct oh_format_budget budget;
     uint8_t reserved[OH_FORMAT_HEADER_BYTES - 3432];

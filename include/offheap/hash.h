@@ -22,9 +22,9 @@ static inline uint64_t oh_hash_mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-// The frames of a stack are hashed from the root to the leaf, so that what a thread knows of the outer
-// part of its stack holds while the inner part changes: `frames` is the hash of the callers of the
-// frame with return address pc, 0 of the outermost.
+// The frames of a stack are hashed from the root to the leaf, so that what a thread knows of the
+// outer part of its stack holds while the inner part changes: `frames` is the hash of the callers
+// of the frame with return address pc, 0 of the outermost.
 static inline uint64_t oh_hash_frame(uint64_t frames, uint64_t pc)
 {
     return (frames + pc) * UINT64_C(0x9e3779b97f4a7c15);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A share as a user writes it, "1%" or "0.25": per cent, with or without the sign. The command and the
-// library must understand it alike. Pure functions, any thread.
+// A share as a user writes it, "1%" or "0.25": per cent, with or without the sign. The command and
+// the library must understand it alike. Pure functions, any thread.
 
 #ifndef OFFHEAP_PERCENT_H
 #define OFFHEAP_PERCENT_H

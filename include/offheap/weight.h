@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The weight of a sampled allocation, from its size and the mean under which it was drawn (SAMPLING.md).
-// The library and the readers of a recording must come to the same integer: nothing but additions,
-// multiplications and divisions of IEEE doubles, each rounded by itself. Pure functions, any thread.
+// The weight of a sampled allocation, from its size and the mean under which it was drawn
+// (SAMPLING.md). The library and the readers of a recording must come to the same integer: nothing
+// but additions, multiplications and divisions of IEEE doubles, each rounded by itself. Pure
+// functions, any thread.
 
 #ifndef OFFHEAP_WEIGHT_H
 #define OFFHEAP_WEIGHT_H

@@ -9,18 +9,19 @@
 #define OH_HIDDEN __attribute__((visibility("hidden")))
 #define OH_COLD __attribute__((cold))
 #define OH_NOINLINE __attribute__((noinline))
-// The functions of every allocation and every free: each begins a cache line of code and fits into it.
+// The functions of every allocation and every free: each begins a cache line of code and fits into
+// it.
 #define OH_ONE_LINE __attribute__((aligned(64)))
 #define OH_THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
 
-// On the functions by which the host's code enters more than a few instructions of ours: hand-written
-// assembly, generated code and coroutines may call with a stack pointer that is off by 8. libc's
-// malloc does not mind as a rule; our aligned stores would end the host. Not on a fast path: it has
-// no such store, and leaves the stack as it is for the real function.
+// On the functions by which the host's code enters more than a few instructions of ours:
+// hand-written assembly, generated code and coroutines may call with a stack pointer that is off by
+// 8. libc's malloc does not mind as a rule; our aligned stores would end the host. Not on a fast
+// path: it has no such store, and leaves the stack as it is for the real function.
 #define OH_REALIGN __attribute__((force_align_arg_pointer))
 
-// On what the hooks do when a call does not pass. Not OH_COLD, by which the compiler also saves space in
-// it and in all that it takes into it: in exact mode that is every call.
+// On what the hooks do when a call does not pass. Not OH_COLD, by which the compiler also saves
+// space in it and in all that it takes into it: in exact mode that is every call.
 #define OH_SLOW OH_NOINLINE OH_REALIGN
 
 // On the type of a variable that has its cache lines to itself, so that who reads it often does not

@@ -95,8 +95,8 @@ long oh_sys_access_write(const char *path)
     return call3(SYS_faccessat, AT_FDCWD, (long)path, W_OK | X_OK);
 }
 
-// tmpfs gives up what it has reserved when a signal is pending, so a whole table at once might never
-// come to its end in a program with a fast timer; a step does.
+// tmpfs gives up what it has reserved when a signal is pending, so a whole table at once might
+// never come to its end in a program with a fast timer; a step does.
 long oh_sys_reserve(int fd, uint64_t offset, uint64_t length)
 {
     enum { STEP_BYTES = 1 << 20, TRIES = 100 };

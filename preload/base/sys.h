@@ -31,12 +31,12 @@ long oh_sys_fstat(int fd, struct stat *st);
 long oh_sys_stat(const char *path, struct stat *st);
 long oh_sys_statfs_type(const char *path); // The file system's magic number, or negative.
 long oh_sys_access_write(const char *path);
-// Has [offset, offset + length) on the disk and extends the file (fallocate): 0, or a negative error.
-// Bounded, also while signals keep coming.
+// Has [offset, offset + length) on the disk and extends the file (fallocate): 0, or a negative
+// error. Bounded, also while signals keep coming.
 long oh_sys_reserve(int fd, uint64_t offset, uint64_t length);
 // Has a file system that writes to a new place at each write (btrfs) write this file, which must be
-// empty, in place: else what was reserved holds for the first write only. 0, or a negative error: the
-// file system does no such thing, or cannot do without.
+// empty, in place: else what was reserved holds for the first write only. 0, or a negative error:
+// the file system does no such thing, or cannot do without.
 long oh_sys_write_in_place(int fd);
 uint64_t oh_sys_file_size_limit(void); // RLIMIT_FSIZE; UINT64_MAX when there is none.
 long oh_sys_rename(const char *from, const char *to);

@@ -17,12 +17,13 @@ enum {
 };
 
 static const uint64_t step_ns = UINT64_C(100) * 1000 * 1000;
-// A step is made this much earlier when more was spent than one processor's budget of this many steps.
+// A step is made this much earlier when more was spent than one processor's budget of this many
+// steps.
 static const uint64_t early_ns = UINT64_C(90) * 1000 * 1000;
 static const double early_steps = 4;
 static const uint64_t never = UINT64_MAX;
-// The longest that one event counts, and what the clock does not see of it: the hook's slow path, the
-// draws, half of each reading.
+// The longest that one event counts, and what the clock does not see of it: the hook's slow path,
+// the draws, half of each reading.
 struct kind {
     uint64_t most_ns;
     uint64_t flat_ns;
@@ -36,17 +37,17 @@ static const struct kind a_look = {4000, 20, FREES_PER_LOOK}; // For a block tha
 
 // A step needs so much time of samples, or so much that the budget would have allowed, to judge by.
 static const uint64_t evidence_ns = UINT64_C(100) * 1000;
-// And so much processor time, which a busy machine gives a process in more than one step: in less, two
-// samples that were put to sleep look like a burst.
+// And so much processor time, which a busy machine gives a process in more than one step: in less,
+// two samples that were put to sleep look like a burst.
 static const uint64_t least_processor_ns = UINT64_C(10) * 1000 * 1000;
 
 static const uint64_t finest_bytes = UINT64_C(64) << 10;
 static const uint64_t least_first_bytes = 64;
 
 static const double root_two = 1.41421356237309504880;
-// The mean is raised when the share is over the limit, until it is expected at or below `aim` of it;
-// it falls when it is expected there after the fall. The gap between 1 and aim / root_two is wider
-// than one rung, so that a constant load comes to rest.
+// The mean is raised when the share is over the limit, until it is expected at or below `aim` of
+// it; it falls when it is expected there after the fall. The gap between 1 and aim / root_two is
+// wider than one rung, so that a constant load comes to rest.
 static const double aim = 0.85;
 static const double in_debt = 0.7;
 static const double forget = 0.7; // What a step leaves of the ones before it.
@@ -259,9 +260,9 @@ void oh_budget_visit(void)
     account(&a_visit, now, now);
 }
 
-// One in sixteen of each thread, and not by the block: a loop that frees one block whose flag is set by
-// another's would have all of its looks timed or none. Where a thread begins is left to its address,
-// so that the first looks of many count neither always nor never.
+// One in sixteen of each thread, and not by the block: a loop that frees one block whose flag is
+// set by another's would have all of its looks timed or none. Where a thread begins is left to its
+// address, so that the first looks of many count neither always nor never.
 uint64_t oh_budget_begin_free(struct oh_thread *thread)
 {
     uint64_t number = oh_hash_mix((uint64_t)(uintptr_t)thread) + thread->looks++;

@@ -118,8 +118,9 @@ static int read_moduledata(const struct image *image, uint64_t at, struct oh_go_
     if (functions > header && functions <= out->pclntab_end &&
         length <= out->pclntab_end - functions)
         out->pclntab_end = functions + length;
-    // Both ends: one call of the loader mapped what is between them, and the runtime reads it at every
-    // growth of a stack. A test of each page would be thousands of system calls, and bring all in.
+    // Both ends: one call of the loader mapped what is between them, and the runtime reads it at
+    // every growth of a stack. A test of each page would be thousands of system calls, and bring
+    // all in.
     if (!oh_readable_range(header, WORD_BYTES) || !oh_readable_range(out->pclntab_end - 1, 1))
         return -EINVAL;
     out->gofunc = word(at, is_old ? MD_GOFUNC_1_18 : MD_GOFUNC_1_20);

@@ -22,9 +22,9 @@ OH_NOINLINE uint64_t oh_quick_find_in_line(uint64_t permuted, uint64_t name)
     return OH_QUICK_NO_ROW;
 }
 
-// What is read: words at most OH_QUICK_PLACE_MAX words below a CFA, which lies above the stack pointer; and
-// below the first stack pointer is this very function's frame, with the addresses. Above: the CFA is
-// never higher than the last whole word.
+// What is read: words at most OH_QUICK_PLACE_MAX words below a CFA, which lies above the stack
+// pointer; and below the first stack pointer is this very function's frame, with the addresses.
+// Above: the CFA is never higher than the last whole word.
 enum oh_quick_end oh_quick_walk(struct oh_frames *frames, struct oh_caller *at,
                                 struct oh_readable *stack)
 {

@@ -3,15 +3,15 @@
 // The quick way up a stack of C code: only the return address, the stack pointer and the frame
 // pointer are followed, by rows that fit into one word of a table. Nearly every frame of nearly
 // every program is of that kind. What is not (a row that does not fit or is not in the table, Go
-// code, a signal's frame, a frame that makes no sense) stops the walk, and its caller walks from the
-// start by the full rows (rows, unwind_c), with all registers: a value that was not followed here
-// is never used.
+// code, a signal's frame, a frame that makes no sense) stops the walk, and its caller walks from
+// the start by the full rows (rows, unwind_c), with all registers: a value that was not followed
+// here is never used.
 //
 // A short row says:
 //   plain       the canonical frame address (CFA) is the stack pointer or the frame pointer plus
 //               so many words, and where below it the caller's frame pointer was saved, if it was
-//   realigned   as in gcc's functions that align their stack: the CFA is the word so many words below
-//               what the frame pointer points to, and the caller's frame pointer is there
+//   realigned   as in gcc's functions that align their stack: the CFA is the word so many words
+//               below what the frame pointer points to, and the caller's frame pointer is there
 //   end         the outermost function
 //
 // The table: lines of 8 words, one cache line each; the address chooses the line and the word to

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One step of the quick walk, for the functions that loop over it: how a word of the table (quick.h)
-// is found and what the row in it says. For quick.c and recall.c only. The state that is stepped from
-// is an oh_caller: the frame's address, stack pointer and frame pointer.
+// One step of the quick walk, for the functions that loop over it: how a word of the table
+// (quick.h) is found and what the row in it says. For quick.c and recall.c only. The state that is
+// stepped from is an oh_caller: the frame's address, stack pointer and frame pointer.
 
 #ifndef OH_CAPTURE_QUICK_STEP_H
 #define OH_CAPTURE_QUICK_STEP_H
@@ -95,8 +95,8 @@ static inline uint64_t oh_quick_realigned_at(uint64_t row, uint64_t bp)
            ((row >> OH_QUICK_ROW_PLACE_SHIFT) - OH_QUICK_PLACE_REALIGNED) * OH_QUICK_WORD_BYTES;
 }
 
-// The frame's CFA, which lies above its stack pointer, or 0: there is none, or it makes no sense. Of a
-// realigned frame it is read, from between the stack pointer and `last`.
+// The frame's CFA, which lies above its stack pointer, or 0: there is none, or it makes no sense.
+// Of a realigned frame it is read, from between the stack pointer and `last`.
 static inline uint64_t oh_quick_cfa(uint64_t row, const struct oh_caller *at, uint64_t last)
 {
     uint64_t bytes = row & OH_QUICK_ROW_BYTES_MASK;

@@ -28,8 +28,8 @@ static const uint64_t page_mask = PAGE_BYTES - 1;
 static const uint64_t user_end = UINT64_C(1) << 47;
 
 // What is known of the calling thread's own stack: [low, top) was readable, and top is the end of
-// the fixed point's page. All 0 in a thread that has made no capture. hole: a page below low that was
-// not readable when it was last tested.
+// the fixed point's page. All 0 in a thread that has made no capture. hole: a page below low that
+// was not readable when it was last tested.
 struct own_stack {
     uint64_t low;
     uint64_t top;

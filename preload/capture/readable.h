@@ -6,12 +6,12 @@
 // Three kinds of memory, three ways to know what is readable:
 // - the stack that the kernel gave the first thread, or that the C library or the host gave a
 //   thread. Its top is a fixed point that cannot go away under the thread: the name of the program
-//   at the end of the kernel's, the thread's control block on any other. Nobody takes away what lies
-//   between the stack pointer and that point. A stack pointer is known to be on this stack when
-//   every page from it to the fixed point was readable once: the guard page of a stack, and the gap
-//   below the kernel's, keep all others apart. (Memory directly below a stack without a guard page
-//   counts as part of it.) From then on a walk makes no system call there, whatever its depth; the
-//   range ends at the fixed point, whatever lies behind it.
+//   at the end of the kernel's, the thread's control block on any other. Nobody takes away what
+//   lies between the stack pointer and that point. A stack pointer is known to be on this stack
+//   when every page from it to the fixed point was readable once: the guard page of a stack, and
+//   the gap below the kernel's, keep all others apart. (Memory directly below a stack without a
+//   guard page counts as part of it.) From then on a walk makes no system call there, whatever its
+//   depth; the range ends at the fixed point, whatever lies behind it.
 // - any other stack: coroutines, makecontext, sigaltstack. It may be unmapped, and mapped with
 //   another size, between two captures; nothing is remembered. Each walk begins with the page of
 //   the stack pointer and tests every further one.
@@ -51,8 +51,8 @@ struct oh_readable *oh_readable_begin(uint64_t sp);
 // The calling thread's range; only during a walk that oh_readable_begin began.
 struct oh_readable *oh_readable_self(void);
 
-// Grows the range upwards, the way a walk goes, until it contains address, which lies above it. False
-// when that is not the thread's stack, or not readable.
+// Grows the range upwards, the way a walk goes, until it contains address, which lies above it.
+// False when that is not the thread's stack, or not readable.
 bool oh_readable_grow(struct oh_readable *stack, uint64_t address);
 
 // The part of oh_readable_word that is not inline.

@@ -44,8 +44,8 @@ struct step {
     uint64_t row;
 };
 
-// Frames and reads are numbered from the outermost C frame on: that is number 0, unless the stack goes on
-// in Go, and then number 0 is the frame in Go's text that C returns to.
+// Frames and reads are numbered from the outermost C frame on: that is number 0, unless the stack
+// goes on in Go, and then number 0 is the frame in Go's text that C returns to.
 struct oh_recall {
     uint64_t owner OH_OWN_LINES;
     uint64_t top; // End of the readable stack.
@@ -63,8 +63,8 @@ struct oh_recall {
     uint64_t frames[OH_RECALL_FRAMES]; // oh_hash_frames() from there to the root.
     uint8_t matters[OH_RECALL_FRAMES]; // Whether the frame pointer is used further out.
     struct read read[READ_COUNT];
-    // The stack, leaf first: the address of frame number n is pcs[LAST - n], and those of the outer part
-    // follow.
+    // The stack, leaf first: the address of frame number n is pcs[LAST - n], and those of the outer
+    // part follow.
     uint64_t pcs[LAST + OUTER_MAX];
     // During a walk: the steps from the leaf on, and the outer part.
     struct step step[OH_RECALL_FRAMES];
@@ -132,8 +132,8 @@ struct oh_recall *oh_recall_mine(void)
 enum { NOT_MET = -1 };
 
 // How far the return addresses are what they were: the number of the innermost frame, up to `left`,
-// between which and frame number 0 all are. A frame's is found below the stack pointer of the one that it
-// returns to.
+// between which and frame number 0 all are. A frame's is found below the stack pointer of the one
+// that it returns to.
 static int32_t innermost_unchanged(const struct oh_recall *recall, int32_t left)
 {
     const uint64_t *sp = recall->sp;
@@ -152,8 +152,8 @@ static int32_t innermost_unchanged(const struct oh_recall *recall, int32_t left)
     return i;
 }
 
-// The number of the innermost frame whose way to frame number 0 is what it was, given that the thread
-// comes to that very frame; or NOT_MET. Frames and words below sp are gone.
+// The number of the innermost frame whose way to frame number 0 is what it was, given that the
+// thread comes to that very frame; or NOT_MET. Frames and words below sp are gone.
 static int32_t innermost_valid(const struct oh_recall *recall, uint64_t sp)
 {
     int32_t left = (int32_t)recall->count - 1;
@@ -172,8 +172,8 @@ static int32_t innermost_valid(const struct oh_recall *recall, uint64_t sp)
     return left;
 }
 
-// Remembers the last `steps` steps, below what is remembered of their callers. False: there is no room
-// for what they read.
+// Remembers the last `steps` steps, below what is remembered of their callers. False: there is no
+// room for what they read.
 static bool push_all(struct oh_recall *recall, uint32_t steps)
 {
     uint32_t number = recall->count;
@@ -215,8 +215,8 @@ static bool meets(const struct oh_recall *recall, int32_t number, const struct o
            (!recall->matters[number] || recall->bp[number] == at->bp);
 }
 
-// The last step of a walk that met nothing: at the stack's own end, or where Go's text begins. False: it has
-// to be walked in another way.
+// The last step of a walk that met nothing: at the stack's own end, or where Go's text begins.
+// False: it has to be walked in another way.
 static OH_NOINLINE bool is_last(struct step *step, bool *outer)
 {
     *outer = false;
@@ -230,8 +230,8 @@ static OH_NOINLINE bool is_last(struct step *step, bool *outer)
     return true;
 }
 
-// Walks from *at until a remembered frame is met, whose number is *met then, or to the stack's end, or
-// to Go: *outer tells whether there is an outer part. The number of steps, or -1.
+// Walks from *at until a remembered frame is met, whose number is *met then, or to the stack's end,
+// or to Go: *outer tells whether there is an outer part. The number of steps, or -1.
 static int32_t walk(struct oh_recall *recall, struct oh_caller *at, uint64_t last, int32_t max,
                     int32_t *met, bool *outer)
 {
@@ -267,9 +267,9 @@ static int32_t walk(struct oh_recall *recall, struct oh_caller *at, uint64_t las
     return steps;
 }
 
-// Walks the outer part, from frame number 0 on, which is remembered or the last step, and remembers it in
-// place of the one before. It is not compared by its words, most of which are on a goroutine's stack, but by
-// the addresses that come out.
+// Walks the outer part, from frame number 0 on, which is remembered or the last step, and remembers
+// it in place of the one before. It is not compared by its words, most of which are on a
+// goroutine's stack, but by the addresses that come out.
 static bool renew_outer(struct oh_recall *recall, int32_t met, int32_t steps,
                         struct oh_readable *stack, bool *changed)
 {

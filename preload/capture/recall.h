@@ -6,25 +6,25 @@
 //
 // Why this is sound. A step of the quick walk follows from the frame's address, stack pointer and
 // frame pointer, from the row of the address (the same throughout a generation), and from the words
-// that it reads: the return address, and some saved frame pointers. The memory holds all of these. When
-// a walk comes to a frame that equals a remembered one in all three, and every word that was read from
-// there to the root has the same value now, the rest of the stack is the same, whatever happened in
-// between (returns, longjmp, alloca, exceptions). A frame pointer that no frame further out uses to
-// find its frame is neither compared nor read.
+// that it reads: the return address, and some saved frame pointers. The memory holds all of these.
+// When a walk comes to a frame that equals a remembered one in all three, and every word that was
+// read from there to the root has the same value now, the rest of the stack is the same, whatever
+// happened in between (returns, longjmp, alloca, exceptions). A frame pointer that no frame further
+// out uses to find its frame is neither compared nor read.
 //
-// Only C code on the thread's own stack (readable.h) is remembered so: nothing of it can be unmapped while
-// the thread runs on it. When C was called by Go, that is the C code up to the first frame in Go's text.
-// The outer part from there on, other C code that called Go included, is walked each time (through), from
-// what that frame is known to be, and nothing is assumed about it: the goroutine may have changed, and its
-// stack may have moved. When the same addresses come out as before, it is the same stack again.
-// A whole stack has at most OH_RECALL_FRAMES frames.
+// Only C code on the thread's own stack (readable.h) is remembered so: nothing of it can be
+// unmapped while the thread runs on it. When C was called by Go, that is the C code up to the first
+// frame in Go's text. The outer part from there on, other C code that called Go included, is walked
+// each time (through), from what that frame is known to be, and nothing is assumed about it: the
+// goroutine may have changed, and its stack may have moved. When the same addresses come out as
+// before, it is the same stack again. A whole stack has at most OH_RECALL_FRAMES frames.
 //
 // Where it is kept: a fixed number of slots for the process, each a thread's as long as that lives.
 //   states       owner 0: free; else the kernel's number of the thread whose slot it is
 //   writers      oh_recall_mine claims a free slot, or one whose owner has ended, by one
 //                compare-and-swap of the owner. All else in a slot is its owner's alone
-//   publication  the release of the owner in oh_recall_end pairs with the compare-and-swap's acquire; what
-//                a dead owner left is dropped by the next one
+//   publication  the release of the owner in oh_recall_end pairs with the compare-and-swap's
+//                acquire; what a dead owner left is dropped by the next one
 //   progress     each slot is looked at once; a thread without a slot walks every stack
 //   dead writer  leaves a slot that the next thread takes
 //
@@ -58,14 +58,16 @@ struct oh_recalled {
     struct oh_recall_note *note;
 };
 
-// Lets this process remember. Once, before the first capture; where captures are rare it is of no use.
+// Lets this process remember. Once, before the first capture; where captures are rare it is of no
+// use.
 void oh_recall_enable(void);
 
-// The calling thread's memory, or NULL when it has none: its first captures, and when no slot is free.
+// The calling thread's memory, or NULL when it has none: its first captures, and when no slot is
+// free.
 struct oh_recall *oh_recall_mine(void);
 
-// Captures the stack that begins at `caller`, if it can be passed quickly to its end and has at most
-// `max` frames. False: it has to be walked in another way.
+// Captures the stack that begins at `caller`, if it can be passed quickly to its end and has at
+// most `max` frames. False: it has to be walked in another way.
 bool oh_recall_walk(struct oh_recall *recall, const struct oh_caller *caller,
                     struct oh_readable *stack, unsigned max, struct oh_recalled *recalled);
 

@@ -9,8 +9,8 @@
 #include "offheap/weight.h"
 
 // A chunk is twice the mean: one in seven (exp(-2)) ends without a point, which costs a draw and no
-// capture. It is chunk_most at most, so that a thread which allocates slowly finds out that the mean
-// has come down again.
+// capture. It is chunk_most at most, so that a thread which allocates slowly finds out that the
+// mean has come down again.
 static const uint64_t chunk_means = 2;
 static const uint64_t chunk_most = UINT64_C(32) << 20;
 static const uint64_t chunk_endless = UINT64_C(1) << 62;

@@ -12,8 +12,8 @@
 // and an allocation's weight is that of the mean under which it was decided. No thread is told of a
 // change. Instead a thread comes here at the latest when it has allocated a chunk of a few means,
 // and draws anew under the mean of then. Each thread has, besides the countdown:
-//   slack  countdown + slack is what is left of the chunk: an allocation that is as large brings the
-//          thread here wherever the point lies. Only then may the point be thrown away.
+//   slack  countdown + slack is what is left of the chunk: an allocation that is as large brings
+//          the thread here wherever the point lies. Only then may the point be thrown away.
 //   mean   the place on the ladder of the mean under which the countdown was drawn.
 // A new thread has no chunk (both 0): its first allocation is such a one.
 //
@@ -37,8 +37,8 @@ void oh_sampler_init_ladder(const uint64_t *means, uint32_t first, uint32_t weig
 void oh_sampler_set_mean(uint32_t place);
 
 // For an allocation of `size` bytes that did not pass `countdown`: 0 when it is not taken, else its
-// weight in units of 2^-weight_shift, and in *mean the place of the mean under which it was decided.
-// Sets the thread's next countdown.
+// weight in units of 2^-weight_shift, and in *mean the place of the mean under which it was
+// decided. Sets the thread's next countdown.
 uint64_t oh_sampler_decide(struct oh_thread *thread, uint64_t size, uint32_t *mean);
 
 #endif

@@ -7,7 +7,8 @@
 #include "capture/quick.h"
 #include "capture/unwind_go.h"
 
-// A whole stretch of Go, from the frame at which the quick walk stopped, if it is Go's. True: go on.
+// A whole stretch of Go, from the frame at which the quick walk stopped, if it is Go's. True: go
+// on.
 static bool pass_go(struct oh_frames *frames, struct oh_caller *at, struct oh_readable *stack,
                     enum oh_unwind_end *end, bool *done)
 {

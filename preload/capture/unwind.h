@@ -49,7 +49,8 @@ unsigned oh_unwind_capture(const struct oh_caller *caller, uint64_t *pcs, unsign
                            enum oh_unwind_end *end);
 
 // The same when only the frames that changed since the thread's last capture need to be walked
-// (recall): true with the stack in *recalled, until oh_recall_end; it ends clean. False: oh_unwind_capture is to be asked.
+// (recall): true with the stack in *recalled, until oh_recall_end; it ends clean. False:
+// oh_unwind_capture is to be asked.
 bool oh_unwind_recall(const struct oh_caller *caller, unsigned max, struct oh_recall *recall,
                       struct oh_recalled *recalled);
 

@@ -152,8 +152,8 @@ static bool plain_row(const uint8_t *where, const int64_t *value, union oh_row *
     return true;
 }
 
-// Whether an expression is "the frame pointer plus *offset", followed by `more` bytes: the expression's
-// bytes stand behind their number. The offset has one byte.
+// Whether an expression is "the frame pointer plus *offset", followed by `more` bytes: the
+// expression's bytes stand behind their number. The offset has one byte.
 static bool is_bp_offset(int64_t expression, unsigned more, int64_t *offset)
 {
     const uint8_t *bytes = (const uint8_t *)(uintptr_t)expression;

@@ -163,8 +163,9 @@ static bool resume_c(const struct walk *walk, uint64_t frame, struct oh_register
     return true;
 }
 
-// Whether both words of a record at bp lie in the page that begins at `page`, and are words: a multiple of
-// eight that is small is found by one comparison when its low bits are rotated to the top.
+// Whether both words of a record at bp lie in the page that begins at `page`, and are words: a
+// multiple of eight that is small is found by one comparison when its low bits are rotated to the
+// top.
 static inline bool is_in_page(uint64_t bp, uint64_t page)
 {
     uint64_t offset = bp - page;

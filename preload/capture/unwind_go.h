@@ -42,7 +42,8 @@ static inline enum oh_unwind_end oh_unwind_go_end(enum oh_go_walk walk)
                                      : OH_UNWIND_END_BROKEN;
 }
 
-// Whether a walk that begins at pc, a return address in runtime's text, depends on the frame pointer there.
+// Whether a walk that begins at pc, a return address in runtime's text, depends on the frame
+// pointer there.
 bool oh_unwind_go_needs_bp(const struct oh_go_runtime *runtime, uint64_t pc);
 
 // regs->pc is in runtime's text. Appends it and the callers' addresses.

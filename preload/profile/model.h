@@ -135,8 +135,9 @@ int oh_profile_add_comment(struct oh_profile *profile, const char *text, size_t 
 // Mean size of the sample's allocations, 0 when there are none: the label `bytes`.
 int64_t oh_profile_block_bytes(const struct oh_profile_sample *sample);
 
-// The mean sampling interval, in bytes and at least 1, at which the sample's allocated or live bytes
-// (space and objects tell which) would have the variance that they have; 0 when there are none.
+// The mean sampling interval, in bytes and at least 1, at which the sample's allocated or live
+// bytes (space and objects tell which) would have the variance that they have; 0 when there are
+// none.
 int64_t oh_profile_mean(const struct oh_profile_sample *sample, enum oh_profile_value space,
                         enum oh_profile_value objects);
 

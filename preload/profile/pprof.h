@@ -86,7 +86,8 @@ const char *oh_pprof_value_name(enum oh_profile_value value);
 const char *oh_pprof_value_unit(enum oh_profile_value value);
 const char *oh_pprof_label_key(enum oh_profile_label label);
 
-// The numeric labels of a profile whose samples have means of their own (oh_profile_mean): in bytes.
+// The numeric labels of a profile whose samples have means of their own (oh_profile_mean): in
+// bytes.
 struct oh_pprof_mean {
     const char *key;
     enum oh_profile_value objects, space;

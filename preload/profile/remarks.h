@@ -10,8 +10,8 @@
 #include "profile/symbols.h"
 #include "profile/view.h"
 
-// Adds one comment for each fact that is worth one; the view's stacks were iterated before. Returns 0 or
-// -ENOMEM.
+// Adds one comment for each fact that is worth one; the view's stacks were iterated before. Returns
+// 0 or -ENOMEM.
 int oh_remarks_add(const struct oh_view *view, const struct oh_symbols *symbols,
                    struct oh_profile *profile);
 

@@ -45,8 +45,8 @@ struct oh_view {
     uint64_t ends[OH_STACK_END_BROKEN + 1];
 };
 
-// One stack with its counters as read once. `pcs` points into the recording. What of it is in use is
-// the sum of its blocks: read these first, so that none is found which is not yet counted here.
+// One stack with its counters as read once. `pcs` points into the recording. What of it is in use
+// is the sum of its blocks: read these first, so that none is found which is not yet counted here.
 struct oh_view_stack {
     uint32_t ref; // As in an index word, and as blocks have it.
     uint32_t depth;

@@ -81,7 +81,8 @@ static bool add_more_live(struct plan *plan, uint64_t least)
     return true;
 }
 
-// Names for programs that load and unload libraries all day, where they take no half of what is left.
+// Names for programs that load and unload libraries all day, where they take no half of what is
+// left.
 static void add_many_names(struct plan *plan)
 {
     const uint64_t strings = 1024 * kib, modules = 8192;

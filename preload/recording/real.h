@@ -18,7 +18,8 @@
 
 typedef int oh_main_fn(int argc, char **argv, char **envp);
 
-// What the fast paths call stands first: one cache line, in which nothing is written after the start.
+// What the fast paths call stands first: one cache line, in which nothing is written after the
+// start.
 struct oh_real {
     void *(*malloc)(size_t size);
     void (*free)(void *block);

@@ -117,8 +117,9 @@ static bool is_final(long error)
            error == -ENOSYS || error == -ENOENT || error == -ESTALE || error == -ELOOP;
 }
 
-// A refusal that may pass (no descriptor free, privileges dropped for a while): said once, and tried
-// again at every RETRY_CALLS-th call, since each try is some system calls inside of an allocation.
+// A refusal that may pass (no descriptor free, privileges dropped for a while): said once, and
+// tried again at every RETRY_CALLS-th call, since each try is some system calls inside of an
+// allocation.
 static void note_refusal(long error)
 {
     char note[NOTE_BYTES];

@@ -11,9 +11,10 @@
 // may bring a section forward; fallocate is idempotent, so several at once do no harm, and READY is
 // stored with release after the space is there. oh_recording_ready reads it with acquire. A writer
 // that dies before the store leaves UNRESERVED with space behind it: readers ignore the section.
-// Progress: no loop waits for another thread. A store into the map may wait for the kernel, when the
-// file lies on a disk: the kernel protects a page that it writes back, and the next store to it is a
-// page fault that may have to wait while dirty memory is over its limit (preload/PERFORMANCE.md).
+// Progress: no loop waits for another thread. A store into the map may wait for the kernel, when
+// the file lies on a disk: the kernel protects a page that it writes back, and the next store to it
+// is a page fault that may have to wait while dirty memory is over its limit
+// (preload/PERFORMANCE.md).
 
 #ifndef OH_RECORDING_RECORDING_H
 #define OH_RECORDING_RECORDING_H

@@ -15,9 +15,9 @@
 // Writers: the recorder, after a block was entered (add) and when it was taken out (remove), any
 // thread. Readers: every free looks at the flag alone.
 // Publication: add counts (acquire), then sets the flag, even if it is set; remove clears the flag
-// between 1 -> CLEARING and CLEARING -> 0 (release), so that a later add's setting comes after it. A
-// block that another thread frees was handed to it by the host's own synchronisation, which orders
-// the flag, too.
+// between 1 -> CLEARING and CLEARING -> 0 (release), so that a later add's setting comes after it.
+// A block that another thread frees was handed to it by the host's own synchronisation, which
+// orders the flag, too.
 // Progress: bounded tries. An add that meets CLEARING for so long gives up, and its caller must not
 // record the block; a remove leaves the counter too high, which is a "maybe" too many.
 // Dead writer: leaves nothing behind, the filter dies with its process.

@@ -5,9 +5,9 @@
 // Search goes from the newest level down, since most entries are there.
 //
 // A level is searched in buckets of one cache line. In INDEX a hash names a first bucket, and at
-// most OH_LEVELS_PROBES buckets from there on are looked at; LIVE is searched by tables/live. Writers,
-// orders and progress of the words: tables/stacks.h, tables/live.h. `count` only grows: stored with
-// release by oh_levels_open, loaded with acquire by oh_levels_count.
+// most OH_LEVELS_PROBES buckets from there on are looked at; LIVE is searched by tables/live.
+// Writers, orders and progress of the words: tables/stacks.h, tables/live.h. `count` only grows:
+// stored with release by oh_levels_open, loaded with acquire by oh_levels_count.
 
 #ifndef OH_TABLES_LEVELS_H
 #define OH_TABLES_LEVELS_H

@@ -30,8 +30,8 @@ _Static_assert((int)OH_FORMAT_MAX_LEVELS <= (int)AWAY_SHIFT, "a level has a bit 
 
 static struct oh_levels levels;
 
-// The levels in which a block of the region ever stood: at home in the lower half, away in the upper.
-// Regions far apart share a word. Private to the process; a forked child does not record.
+// The levels in which a block of the region ever stood: at home in the lower half, away in the
+// upper. Regions far apart share a word. Private to the process; a forked child does not record.
 static uint64_t regions[REGIONS] __attribute__((aligned(64)));
 
 void oh_live_init(void)

@@ -48,8 +48,8 @@ static uint32_t tag_of(uint64_t word)
     return (uint32_t)(word >> OH_INDEX_REF_BITS);
 }
 
-// Looks through one bucket: the stack's reference, or 0; *room is then its first empty word, if any.
-// Words are filled in order and never emptied, so nothing stands behind an empty one.
+// Looks through one bucket: the stack's reference, or 0; *room is then its first empty word, if
+// any. Words are filled in order and never emptied, so nothing stands behind an empty one.
 static uint32_t search_bucket(uint64_t *bucket, const struct oh_stack_key *key, uint64_t hash,
                               uint64_t **room)
 {

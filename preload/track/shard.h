@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who adds to which counters of a stack. A shard number is part of a stack's key, so each shard has a
-// record of its own in the recording, and readers add them up.
+// Who adds to which counters of a stack. A shard number is part of a stack's key, so each shard has
+// a record of its own in the recording, and readers add them up.
 //
 //   OH_SHARD_COMMON  all threads, by atomic additions.
 //   OH_SHARD_FIRST   the thread that began the recording, and nobody else ever: plain stores. A
@@ -12,10 +12,10 @@
 // So a program without fights has one record for a stack, or two when its first thread and others
 // come by the same way. A thread moves at most once.
 //
-// Threads: oh_shard_add any; oh_shard_own and oh_shard_fought for the calling thread only. States of a
-// thread's number: COMMON -> FIRST at the start, or COMMON -> another one by oh_shard_fought.
-// Orders: relaxed; a block is published after its counters (tables/live.h). Progress: no waiting, no
-// loop. A dead writer leaves a counter short by the event it was in.
+// Threads: oh_shard_add any; oh_shard_own and oh_shard_fought for the calling thread only. States
+// of a thread's number: COMMON -> FIRST at the start, or COMMON -> another one by oh_shard_fought.
+// Orders: relaxed; a block is published after its counters (tables/live.h). Progress: no waiting,
+// no loop. A dead writer leaves a counter short by the event it was in.
 
 #ifndef OH_TRACK_SHARD_H
 #define OH_TRACK_SHARD_H

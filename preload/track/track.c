@@ -151,8 +151,8 @@ static uint32_t intern(struct oh_stack_key *key)
     return oh_stacks_intern(key);
 }
 
-// True when the thread's last captures tell the stack: *stack is it, or 0 when the table has no room
-// for it. False: it has to be walked.
+// True when the thread's last captures tell the stack: *stack is it, or 0 when the table has no
+// room for it. False: it has to be walked.
 static bool recall_stack(struct oh_stack_key *key, const struct oh_caller *caller,
                          uint32_t max_depth, uint32_t *stack)
 {

@@ -5,9 +5,9 @@
 // it from their slow paths; which symbol was called and what it returns is theirs.
 //
 // Order: a block is entered after the real allocation and before the host sees its address, and
-// taken out before the real free. A block is counted as allocated just before it is live. So a killed
-// process is short by at most the call that each thread was in, and never holds a block that was
-// freed. A free takes the block out of the table and counts nothing.
+// taken out before the real free. A block is counted as allocated just before it is live. So a
+// killed process is short by at most the call that each thread was in, and never holds a block that
+// was freed. A free takes the block out of the table and counts nothing.
 //
 // Any thread, at any time after oh_track_start; before it, and after the recorder was switched off,
 // everything answers "not recorded". errno is never changed.
@@ -64,8 +64,8 @@ bool oh_track_is_child(void); // A forked child of the process that was started.
 // Decides on an allocation of `size` bytes that did not pass the countdown. True: make the real
 // call, then oh_track_end. False: only make the real call.
 bool oh_track_begin(struct oh_track_call *call, uint64_t size);
-// `block` is what the real call returned, NULL when it failed; `caller` is where the host called the
-// hook, NULL when the hook cannot tell (capture/unwind.h).
+// `block` is what the real call returned, NULL when it failed; `caller` is where the host called
+// the hook, NULL when the hook cannot tell (capture/unwind.h).
 void oh_track_end(const struct oh_track_call *call, const struct oh_caller *caller,
                   const void *block, uint64_t size);
 

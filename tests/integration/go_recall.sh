@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# What a thread remembers of the stack before, in a Go program whose goroutines change threads, grow and
-# shrink and are called back from C, is the stack: it ends the program when it is not.
+# What a thread remembers of the stack before, in a Go program whose goroutines change threads, grow
+# and shrink and are called back from C, is the stack: it ends the program when it is not.
 . "$OFFHEAP_SRC/tests/integration/lib.sh"
 
 go_fixture recall

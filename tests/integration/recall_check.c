@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A library for programs that have stacks to offer, Go's above all: what a thread remembers of its last
-// stack against the full walk, at the place from which recall_check is called. Any thread. It carries an
-// unwinder of its own, whose frames are left out of both.
+// A library for programs that have stacks to offer, Go's above all: what a thread remembers of its
+// last stack against the full walk, at the place from which recall_check is called. Any thread. It
+// carries an unwinder of its own, whose frames are left out of both.
 
 #include <link.h>
 #include <stdio.h>

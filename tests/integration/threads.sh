@@ -31,8 +31,8 @@ compare()
 for stack in 256 0; do
     for left in 0 3; do
         what="$stack.$left"
-        # One arena: else chance decides how many there are. Sampled often, so that what samples need
-        # once is there with the first threads.
+        # One arena: else chance decides how many there are. Sampled often, so that what samples
+        # need once is there with the first threads.
         export GLIBC_TUNABLES=glibc.malloc.arena_max=1
         "$OFFHEAP_FIXTURES/thread_leaves" "$THREADS" "$stack" "$left" >"plain.$what.out" ||
             fail "the fixture fails by itself"

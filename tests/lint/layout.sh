@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # layout.sh TREE LIBRARY: what the library takes of each thread's stack is bounded, and no variable
-# that every recorded event reads shares a cache line with one that is written meanwhile (STYLE R17).
-# Which variables are read so, and which others are as good as constant, stands in layout.list.
+# that every recorded event reads shares a cache line with one that is written meanwhile (STYLE
+# R17). Which variables are read so, and which others are as good as constant, stands in
+# layout.list.
 
 . "$(dirname "$0")/common.sh"
 library=$2
@@ -12,7 +13,8 @@ nm "$library" >/dev/null || { fault "$library: cannot be read"; finish; }
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# Thread-local storage lies on the stack of each thread of the host, the smallest of which is 16 KiB.
+# Thread-local storage lies on the stack of each thread of the host, the smallest of which is 16
+# KiB.
 MOST_OF_A_STACK=1024
 tls=$(readelf -lW "$library" | awk '$1 == "TLS" { print $6 }')
 [ "$((${tls:-0}))" -le "$MOST_OF_A_STACK" ] ||

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A process is exported again and again while two of its threads allocate and free at full speed,
-// its tables grow, stacks appear, and libraries come and go (fixtures/c/swell.c). Every profile must
-// be whole, and its sums must lie between what the program had done before the export and what it
-// had begun after it.
+// its tables grow, stacks appear, and libraries come and go (fixtures/c/swell.c). Every profile
+// must be whole, and its sums must lie between what the program had done before the export and what
+// it had begun after it.
 //
 // stress_export [ROUNDS]: 20 exports of each mode when nothing is said, or as many as there is
 // processor time for: the program grows while it is looked at, and under a sanitizer an export

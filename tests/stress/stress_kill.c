@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A process is killed at random moments while its threads allocate and free through the library,
-// over and over. Every recording that is left must be accepted by the reader without damage, and its
-// totals must lie between what the program had done and what it had begun.
+// over and over. Every recording that is left must be accepted by the reader without damage, and
+// its totals must lie between what the program had done and what it had begun.
 //
 // stress_kill [ROUNDS]: 50 rounds when nothing is said.
 
@@ -174,8 +174,8 @@ static void must_agree(const struct totals *totals, const struct book *book)
     must_lie_between("alloc_objects", done, totals->alloc_objects, begun);
     must_lie_between("alloc_bytes", done * BLOCK_BYTES, totals->alloc_bytes, begun * BLOCK_BYTES);
     must_lie_between("live blocks", done - frees_begun, totals->blocks, begun - frees_done);
-    // What was counted and is not live was freed, or is the one event that a thread was in: it counts
-    // a block just before it makes it live.
+    // What was counted and is not live was freed, or is the one event that a thread was in: it
+    // counts a block just before it makes it live.
     must_lie_between("freed objects", frees_done, totals->alloc_objects - totals->blocks,
                      frees_begun + (begun - done));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Threads come and go, more of them than there are slots, and each remembers its own stacks: what one
-// left is never taken for another's. Rows are forgotten meanwhile.
+// Threads come and go, more of them than there are slots, and each remembers its own stacks: what
+// one left is never taken for another's. Rows are forgotten meanwhile.
 
 #include "capture/recall.h"
 

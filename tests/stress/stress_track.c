@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Many threads on the whole way from the decision to the counters, with the real unwinder, while one
-// of them loads and unloads libraries. Blocks are made up; each is freed by whoever gets it.
+// Many threads on the whole way from the decision to the counters, with the real unwinder, while
+// one of them loads and unloads libraries. Blocks are made up; each is freed by whoever gets it.
 
 #include <dlfcn.h>
 

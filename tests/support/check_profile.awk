@@ -4,8 +4,8 @@
 #
 #   awk -f check_profile.awk [-v exe=PATH] [-v build_id=HEX] TEXT
 #
-# What it asks for is what makes a profile merge with Go's heap profiles and pass the servers that take
-# profiles: dense ids in order, complete references, the four sample types, names everywhere.
+# What it asks for is what makes a profile merge with Go's heap profiles and pass the servers that
+# take profiles: dense ids in order, complete references, the four sample types, names everywhere.
 
 function fail(what)
 {
@@ -172,8 +172,8 @@ function check_locations(    i, j, m)
     }
 }
 
-# Whether the label is the mean size of the sample's blocks. Estimated counts are rounded to whole ones,
-# the mean is taken before that.
+# Whether the label is the mean size of the sample's blocks. Estimated counts are rounded to whole
+# ones, the mean is taken before that.
 function is_mean(bytes, i,    objects, off)
 {
     objects = sample_value[i, 1]

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Compares what a fixture printed (its `truth` lines) with a profile as `go tool pprof -raw` shows it:
+# Compares what a fixture printed (its `truth` lines) with a profile as `go tool pprof -raw` shows
+# it:
 #
 #   awk -f check_truth.awk [-v name=value]... TRUTH RAW
 #
 # Every case must be in the profile under its frames, with its labels, and with exactly its counts.
-#   stripped=1   C functions have no names: only frames of Go count, and a case that has none is found
-#                by its block size, or left out when it has several
+#   stripped=1   C functions have no names: only frames of Go count, and a case that has none is
+#                found by its block size, or left out when it has several
 #   nodwarf=1    inlined C functions (frames that end in `?`) have no names
 #   rate=BYTES   the profile is an estimate: prints `z <case> <type> <standard errors off>` instead
 #                of comparing
-#   means=1      the same of a profile whose samples have means of their own: by the errors that these
-#                give instead of the ones of a rate
+#   means=1      the same of a profile whose samples have means of their own: by the errors that
+#                these give instead of the ones of a rate
 #   only=REGEX   looks at the cases whose names match
 # Prints `ok <cases>`, or a FAIL line for each thing that is wrong and exits 1.
 

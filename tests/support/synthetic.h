@@ -12,8 +12,8 @@
 #include "offheap/block.h"
 #include "offheap/format.h"
 
-// The numbers of two further means: 1000 bytes at the one weigh about 2.5 objects, everything at the
-// other one object.
+// The numbers of two further means: 1000 bytes at the one weigh about 2.5 objects, everything at
+// the other one object.
 enum {
     OH_SYNTHETIC_BYTES = 160 << 10,
     OH_SYNTHETIC_MEAN = 1,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tracking without hooks: the real recording, tables, sampler and unwinder in the test's process, and
-// calls as a hook makes them. Addresses of blocks are made up. Once per process.
+// Tracking without hooks: the real recording, tables, sampler and unwinder in the test's process,
+// and calls as a hook makes them. Addresses of blocks are made up. Once per process.
 
 #ifndef OH_SUPPORT_TRACKING_H
 #define OH_SUPPORT_TRACKING_H

@@ -24,8 +24,8 @@ static struct {
     uint64_t processor_reads;
     struct oh_format_header header;
     struct oh_random random;
-    // Of the process: bytes a millisecond of one processor, the time of a sample, and the part of the
-    // time that it runs.
+    // Of the process: bytes a millisecond of one processor, the time of a sample, and the part of
+    // the time that it runs.
     double bytes_per_ms;
     uint64_t sample_ns;
     double busy;
@@ -294,8 +294,8 @@ static void test_visits_and_frees_are_counted(void **state)
     assert_true(fabs(spent / (FREES * 170.0 + VISITS * 100.0) - 1) < 0.05);
 }
 
-// The processor goes from one process to the next, and two samples are put to sleep: hardly any time was
-// used meanwhile, which is no burst.
+// The processor goes from one process to the next, and two samples are put to sleep: hardly any
+// time was used meanwhile, which is no burst.
 static void test_samples_put_to_sleep_on_a_busy_machine_are_no_burst(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Nothing below a hook may allocate: this program's own malloc family stands before libc's and counts
-// every call that comes while the slow path is at work, libc's and the loader's included.
+// Nothing below a hook may allocate: this program's own malloc family stands before libc's and
+// counts every call that comes while the slow path is at work, libc's and the loader's included.
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -440,7 +440,8 @@ static void test_find_names_finds_what_stands_elsewhere(void **state)
 {
     (void)state;
     static const size_t places[][4] = {
-        // One in the middle of the others; package main there; each only behind package main's begin.
+        // One in the middle of the others; package main there; each only behind package main's
+        // begin.
         {IN_RUNTIME, IN_RUNTIME + 1, BEHIND_RUNTIME + 20000, LARGE_COUNT - 1},
         {IN_RUNTIME, IN_RUNTIME + 1, IN_RUNTIME + 2, BEHIND_RUNTIME + 20000},
         {LARGE_COUNT - 4, LARGE_COUNT - 3, LARGE_COUNT - 2, LARGE_COUNT - 1},

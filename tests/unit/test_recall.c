@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a thread remembers of its last stack, against the full walk: very many stacks that a program of
-// odd frames makes in a random order, with jumps out of them and words of them overwritten. (How the
-// memory is handed on from thread to thread: stress_recall.)
+// What a thread remembers of its last stack, against the full walk: very many stacks that a program
+// of odd frames makes in a random order, with jumps out of them and words of them overwritten. (How
+// the memory is handed on from thread to thread: stress_recall.)
 
 #include "capture/recall.h"
 

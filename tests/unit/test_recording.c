@@ -323,8 +323,8 @@ static void must_not_be_mapped(const char *name)
     (void)fclose(maps);
 }
 
-// The file is longer than what a reader ahead would take at once, and hardly any of it is in memory.
-// (On a file system in memory all of it is, always.)
+// The file is longer than what a reader ahead would take at once, and hardly any of it is in
+// memory. (On a file system in memory all of it is, always.)
 static void only_touched_pages_are_in_memory(void *dir)
 {
     enum { PAGE = 4096, PAGES = 128, FEW = 16 };

@@ -283,9 +283,9 @@ static void test_a_thousand_threads_of_one_allocation_each_are_estimated_right(v
     assert_true(fabs(mean - THREADS) < 5 * sqrt(THREADS * (w - 1) / RUNS));
 }
 
-// Runs of two threads with different histories under a mean that is moved about. `off` collects what
-// the estimates miss by, `variance` what they claim; `wrong` the same for the wrong rule, the weight of
-// the mean of now.
+// Runs of two threads with different histories under a mean that is moved about. `off` collects
+// what the estimates miss by, `variance` what they claim; `wrong` the same for the wrong rule, the
+// weight of the mean of now.
 struct changes {
     double off[2], variance[2];
     double wrong[2];

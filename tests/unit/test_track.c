@@ -440,8 +440,8 @@ static uint64_t monotonic_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-// Whole samples, their frees, and visits that take nothing. A step of the controller, one in 100 ms,
-// asks the kernel for the processor time of the process; here it has that from the test.
+// Whole samples, their frees, and visits that take nothing. A step of the controller, one in 100
+// ms, asks the kernel for the processor time of the process; here it has that from the test.
 static void samples_under_a_budget(const char *dir, bool with_samples)
 {
     static const struct oh_budget_clocks clocks = {monotonic_ns, no_time};

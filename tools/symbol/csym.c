@@ -94,10 +94,10 @@ void __wrap_backtrace_qsort(void *base, size_t count, size_t size, compare_fn *c
         qsort(base, count, size, compare);
 }
 
-// libbacktrace maps its memory in small pieces and looks through a list for each that it gives back;
-// some thirty exports by one process would use up the mappings that a process may have. Here it has
-// malloc, and a csym has a list of what it has to free. Of a vector (its internal.h) `alc` is the room
-// behind `size`.
+// libbacktrace maps its memory in small pieces and looks through a list for each that it gives
+// back; some thirty exports by one process would use up the mappings that a process may have. Here
+// it has malloc, and a csym has a list of what it has to free. Of a vector (its internal.h) `alc`
+// is the room behind `size`.
 struct backtrace_vector {
     void *base;
     size_t size;

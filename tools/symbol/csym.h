@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Names, files, lines and inlined calls of C, C++ and Rust code of one ELF file, at ELF addresses
-// (without load base): from DWARF by libbacktrace, else from .symtab or .dynsym. Works on any file on disk,
-// whether or not a process has it loaded. Go code is not for this module (pclntab is right there,
-// DWARF is not).
+// (without load base): from DWARF by libbacktrace, else from .symtab or .dynsym. Works on any file
+// on disk, whether or not a process has it loaded. Go code is not for this module (pclntab is right
+// there, DWARF is not).
 //
-// libbacktrace keeps the sections that it has mapped: a csym that is destroyed leaves those mappings
-// behind, its memory is freed. It is driven through replaced functions (dl_iterate_phdr, its sort and
-// its memory; see CMakeLists.txt), so one thread at a time.
+// libbacktrace keeps the sections that it has mapped: a csym that is destroyed leaves those
+// mappings behind, its memory is freed. It is driven through replaced functions (dl_iterate_phdr,
+// its sort and its memory; see CMakeLists.txt), so one thread at a time.
 
 #ifndef OH_SYMBOL_CSYM_H
 #define OH_SYMBOL_CSYM_H

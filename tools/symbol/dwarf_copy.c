@@ -53,8 +53,8 @@ struct copy {
 
 typedef int take_fn(void *arg, const uint8_t *bytes, size_t len);
 
-// The checksum is not looked at: it would be a tenth of the time, and readers of DWARF have to stand
-// any bytes.
+// The checksum is not looked at: it would be a tenth of the time, and readers of DWARF have to
+// stand any bytes.
 static int inflate_to(const struct source *source, take_fn *take, void *arg)
 {
     uint8_t buffer[BUFFER_BYTES];

@@ -19,8 +19,8 @@
 #include "profile/elf.h"
 
 // Go's units are left out when without_go is set.
-// 0 with a descriptor in *fd, the caller's; -ENOTSUP when the file is as well read as it is; another
-// negative error number when no copy can be made of it.
+// 0 with a descriptor in *fd, the caller's; -ENOTSUP when the file is as well read as it is;
+// another negative error number when no copy can be made of it.
 int oh_dwarf_copy(const struct oh_elf *elf, bool without_go, int *fd);
 
 #endif
