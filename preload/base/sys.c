@@ -161,22 +161,6 @@ long oh_sys_readlink(const char *path, char *buf, size_t size)
     return call4(SYS_readlinkat, AT_FDCWD, (long)path, (long)buf, (long)size);
 }
 
-long oh_sys_read_full(int fd, void *buf, size_t size, off_t offset)
-{
-    size_t done = 0;
-    while (done < size) {
-        long n = oh_sys_pread(fd, (char *)buf + done, size - done, offset + (off_t)done);
-        if (n == -EINTR)
-            continue;
-        if (n < 0)
-            return n;
-        if (n == 0)
-            break;
-        done += (size_t)n;
-    }
-    return (long)done;
-}
-
 long oh_sys_write_full(int fd, const void *buf, size_t size)
 {
     size_t done = 0;

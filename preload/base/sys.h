@@ -47,8 +47,6 @@ long oh_sys_link(const char *from, const char *to);
 long oh_sys_unlink(const char *path);
 long oh_sys_readlink(const char *path, char *buf, size_t size);
 
-// Reads until size bytes or the end of the file; the number of bytes, or a negative error.
-long oh_sys_read_full(int fd, void *buf, size_t size, off_t offset);
 // Writes all of buf at the file's position: 0, or a negative error (-EIO when nothing moves).
 long oh_sys_write_full(int fd, const void *buf, size_t size);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One step up the stack of C code, by the module's call frame information. The rows come from a
-// table of ours (rows); on a miss, and for steps that need expressions, libunwind reads them.
+// table of ours (rows); on a miss, and for steps that need expressions, libunwind reads them. Each
+// row that is used is made known to the quick walk (quick), which needs it the next time.
 //
 // libunwind is our own build (preload/capture/libunwind/*.patch): it asks this file for the
 // module of an address and for every word of the stack, holds no lock and opens nothing.

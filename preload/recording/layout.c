@@ -122,8 +122,3 @@ uint64_t oh_layout_plan(struct oh_format_header *header, bool exact, uint64_t ma
     }
     return plan.end;
 }
-
-uint64_t oh_layout_live_slots(uint64_t bytes)
-{
-    return bytes / sizeof(struct oh_format_block);
-}

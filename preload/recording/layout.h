@@ -19,7 +19,4 @@
 // end of the last section. Needs max_bytes >= 2 MiB (the configuration's lower bound).
 uint64_t oh_layout_plan(struct oh_format_header *header, bool exact, uint64_t max_bytes);
 
-// Slots of a section LIVE of so many bytes.
-uint64_t oh_layout_live_slots(uint64_t bytes);
-
 #endif

@@ -5,15 +5,14 @@
 // means "not recorded" for certain; one that is set costs a look into the table. Private to the
 // process, not in the recording. Granules in one aligned window of 64 MiB have different flags, and
 // neighbours have neighbouring ones: a cache line of flags answers for 32 KiB of heap, and all of
-// them are 128 KiB. That is what a program with a large heap pays for; a byte for each 16 bytes
-// cost a seventh of the time of random frees over 10 MB.
+// them are 128 KiB, since the lines of flags are what a program with a large heap pays for.
 //
 // Beside each flag, in memory that only recorded blocks touch, is a counter of the live blocks
 // that share it: 0..13; CLEARING while the last of them is being removed; MAYBE for ever (the boot
 // arena, a counter that overflowed). Transitions: n -> n + 1 (add), 13 -> MAYBE (add), n -> n - 1
 // for n > 1 and 1 -> CLEARING -> 0 (remove), any -> MAYBE (pin, before anything is recorded).
-// Writers: the recorder, after a block was entered (add) and when it was taken out (remove), any
-// thread. Readers: every free looks at the flag alone.
+// Writers: the recorder, before a block is entered (add) and after it was taken out, or could not
+// be entered (remove), any thread. Readers: every free looks at the flag alone.
 // Publication: add counts (acquire), then sets the flag, even if it is set; remove clears the flag
 // between 1 -> CLEARING and CLEARING -> 0 (release), so that a later add's setting comes after it.
 // A block that another thread frees was handed to it by the host's own synchronisation, which

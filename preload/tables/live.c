@@ -227,8 +227,8 @@ void oh_live_prefetch(uint64_t address)
     prefetch_homes(home_of(address), (uint32_t)oh_load_relaxed(region_of(address)) | newest);
 }
 
-// A block that stands away from home after a free that went unseen stays: to look there on every
-// insertion would cost too much.
+// Takes out the block of a free that went unseen. One that stands beside its home line or away
+// stays: to look there on every insertion would cost too much.
 static inline bool forget(uint64_t address, struct home home, uint32_t set)
 {
     uint64_t place, key = oh_block_key(address);

@@ -20,7 +20,7 @@
 //   ever stood at home, and in which away: the others are not searched. Bits are only ever set
 //   (relaxed), before the block is published; who frees it got its address from there. 2^15 words
 //   are shared by regions 2^28 bytes apart, which only makes a search longer.
-
+//
 // States of an entry's `place`: EMPTY -> BUSY -> the address -> EMPTY, and so on. BUSY: one thread
 //   writes the facts beside it.
 // Writers. Insert: the thread that was given the block, before the host sees its address. Remove:
@@ -59,8 +59,8 @@ void oh_live_init(void);
 void oh_live_prefetch(uint64_t address);
 
 // An entry for a block that fits (block.h), or NULL when there is no place (counted). When the
-// address is there already, a free of it went unseen: it is taken out if it stands at home, and
-// *replaced tells.
+// address is there already, a free of it went unseen: it is taken out if it stands in its home line
+// (to look at more on every insertion would cost too much), and *replaced tells.
 struct oh_format_block *oh_live_claim(uint64_t address, bool *replaced);
 // Makes the block live: `entry` is what oh_live_claim gave for its address.
 void oh_live_publish(struct oh_format_block *entry, const struct oh_block *block);

@@ -287,8 +287,11 @@ static struct program program;
 static int tear_down(void **state)
 {
     (void)state;
-    if (program.pid > 0)
+    if (program.pid > 0) {
         (void)kill(program.pid, SIGKILL);
+        (void)waitpid(program.pid, NULL, 0);
+        oh_scratch_remove(program.dir);
+    }
     program = (struct program){0};
     return 0;
 }

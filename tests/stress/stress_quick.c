@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "capture/unwind.h"
+
 enum { THREADS = 8, ROUNDS = 200000, ADDRESSES = 64 };
 
 static pthread_barrier_t barrier;
@@ -30,13 +32,6 @@ static uint64_t found(uint64_t pc)
     return at.sp - sp;
 }
 
-static void forget(void)
-{
-    uint32_t generation = oh_rows_generation();
-    oh_quick_prepare(generation + 1);
-    oh_rows_forget(generation);
-}
-
 static void *run(void *argument)
 {
     unsigned seed = *(const unsigned *)argument;
@@ -51,7 +46,7 @@ static void *run(void *argument)
         if (round % 3 == 0)
             oh_quick_insert(&key, &row);
         if (round % 2003 == 0)
-            forget();
+            oh_unwind_forget_modules();
         uint32_t before = oh_rows_generation();
         uint64_t bytes = found(pc);
         if (bytes == 0 || before != oh_rows_generation())

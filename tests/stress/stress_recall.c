@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "base/atomic.h"
-#include "capture/quick.h"
 #include "capture/unwind.h"
 
 #define NOINLINE __attribute__((noinline))
@@ -69,9 +68,7 @@ static void *run(void *argument)
         if (pthread_create(&thread, NULL, live, &own) != 0)
             exit(1);
         pthread_join(thread, NULL);
-        uint32_t generation = oh_rows_generation();
-        oh_quick_prepare(generation + 1);
-        oh_rows_forget(generation);
+        oh_unwind_forget_modules();
     }
     return NULL;
 }

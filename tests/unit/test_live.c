@@ -2,7 +2,6 @@
 #include "tables/live.h"
 
 #include "base/atomic.h"
-#include "recording/layout.h"
 #include "recording/recording.h"
 #include "support/child.h"
 #include "support/cmocka.h"
@@ -120,7 +119,7 @@ static void entry_stays_busy(void *dir)
     uint32_t stack = begin(dir, OH_TABLES_SMALLEST);
     const struct oh_format_section *section = oh_recording_section(OH_SECTION_LIVE, 0);
     struct oh_format_block *entries = oh_recording_at(section->offset);
-    uint64_t slots = oh_layout_live_slots(section->bytes);
+    uint64_t slots = section->bytes / sizeof *entries;
     for (uint64_t i = 0; i < slots; i += 2)
         oh_store_relaxed(&entries[i].place, OH_LIVE_BUSY);
     for (uint64_t n = 1; n <= 2000; n++) {

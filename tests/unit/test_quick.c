@@ -128,13 +128,6 @@ static uint64_t found(uint64_t pc)
     return at.sp - sp;
 }
 
-static void forget(void)
-{
-    uint32_t generation = oh_rows_generation();
-    oh_quick_prepare(generation + 1);
-    oh_rows_forget(generation);
-}
-
 static void test_inserted_row_is_found_at_its_address_only(void **state)
 {
     (void)state;
@@ -179,7 +172,7 @@ static void test_forgotten_row_is_not_found_in_any_later_generation(void **state
     union oh_row row = row_of(64);
     oh_quick_insert(&old, &row);
     for (int i = 0; i < 3 * OH_QUICK_GENERATIONS; i++) {
-        forget();
+        oh_unwind_forget_modules();
         assert_int_equal(found(old.pc), 0);
         // A row whose making began before: its module may be gone.
         oh_quick_insert(&old, &row);
