@@ -96,14 +96,14 @@ static void print_option(const struct oh_cli_option *option, FILE *out)
 
 void oh_cli_print_help(const struct oh_cli_command *command, FILE *out)
 {
-    (void)fprintf(out, "usage: offheap %s %s\n\n%s.\n\n", command->name, command->synopsis,
-                  command->help);
+    (void)fprintf(out, "usage: offheap %s%s%s\n\n%s.\n\n", command->name,
+                  command->synopsis[0] != '\0' ? " " : "", command->synopsis, command->help);
     for (const struct oh_cli_option *o = command->options; o->name != NULL; o++) {
         print_option(o, out);
     }
     const struct oh_cli_option help = {OH_CLI_HELP, "help", NULL, "print this text"};
     print_option(&help, out);
-    (void)fprintf(out, "\nMore is in the manual page: man offheap-%s\n", command->name);
+    (void)fprintf(out, "\nMore is in the manual page: man %s\n", command->page);
 }
 
 // The text's lines with the command's name before the first; the others are indented.

@@ -36,7 +36,8 @@ enum { OH_CLI_LONG_ONLY = 256, OH_CLI_HELP = 'h', OH_CLI_OPTIONS_MAX = 32 };
 struct oh_cli_command {
     const char *name;
     const char *help;                    // One line, for the list of commands.
-    const char *synopsis;                // What follows "offheap NAME ".
+    const char *synopsis;                // What follows "offheap NAME"; "" for nothing.
+    const char *page;                    // The manual page that explains it.
     const struct oh_cli_option *options; // Ends with an entry without a name.
     bool stops_at_operand;               // What follows the first operand is not ours (run).
     int (*run)(const struct oh_cli_command *command, int argc, char **argv);

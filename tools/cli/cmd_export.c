@@ -107,6 +107,7 @@ static const struct oh_cli_command export_command = {
     .name = "export",
     .help = "Write a recording, or that of a live process, as a pprof profile",
     .synopsis = "[-o FILE] [--binary DIR]... RECORDING | PID",
+    .page = "offheap-export",
     .options = options,
     .run = run,
 };

@@ -54,6 +54,7 @@ static const struct oh_cli_command help_command = {
     .name = "help",
     .help = "Explain a command, or list them all",
     .synopsis = "[COMMAND]",
+    .page = "offheap",
     .options = no_options,
     .run = run_help,
 };
@@ -62,6 +63,7 @@ static const struct oh_cli_command version_command = {
     .name = "version",
     .help = "Print the version of the command and of the recordings it reads",
     .synopsis = "",
+    .page = "offheap",
     .options = no_options,
     .run = run_version,
 };

@@ -271,6 +271,7 @@ static const struct oh_cli_command list_command = {
     .name = "list",
     .help = "List the processes being recorded, and recordings left behind",
     .synopsis = "",
+    .page = "offheap-list",
     .options = options,
     .run = run,
 };

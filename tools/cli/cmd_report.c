@@ -180,6 +180,7 @@ static const struct oh_cli_command report_command = {
     .help = "Show which call paths hold the memory, or with --diff what grew",
     .synopsis = "[OPTIONS] FILE.pb.gz | RECORDING | PID\n"
                 "       offheap report --diff [OPTIONS] OLD NEW",
+    .page = "offheap-report",
     .options = options,
     .run = run,
 };
