@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A number of bytes as a user writes it: "65536", "64K", "1 GiB" without the space. The command's
-// options and the library's environment must understand it alike. Pure functions, any thread.
+// A number of bytes as a user writes it: "65536", "64K", "1GiB". The command's options and the
+// library's environment must understand it alike. Pure functions, any thread.
 
 #ifndef OFFHEAP_BYTES_H
 #define OFFHEAP_BYTES_H
@@ -31,8 +31,8 @@ static inline int oh_bytes_shift(const char *unit)
     return rest[0] == '\0' ? shift : -1;
 }
 
-// 0; -EINVAL when `text` is no number of bytes; -ERANGE when it is one of over 64 bits. *bytes is then
-// untouched.
+// 0; -EINVAL when `text` is no number of bytes; -ERANGE when it is one of over 64 bits. *bytes is
+// then untouched.
 static inline int oh_bytes_parse(const char *text, uint64_t *bytes)
 {
     uint64_t number = 0;
