@@ -7,7 +7,7 @@
 //
 // libbacktrace keeps the sections that it has mapped: a csym that is destroyed leaves those
 // mappings behind, its memory is freed. It is driven through replaced functions (dl_iterate_phdr,
-// its sort and its memory; see CMakeLists.txt), so one thread at a time.
+// its sort and its memory; see backtrace_host.h), so one thread at a time.
 
 #ifndef OH_SYMBOL_CSYM_H
 #define OH_SYMBOL_CSYM_H
