@@ -28,7 +28,8 @@ enum {
     // later: a few system calls each time.
     CAPTURES_BEFORE = 32,
     // After n failures in a row 2^n captures are not tried.
-    FAILURES_MAX = 6
+    FAILURES_MAX = 6,
+    OWNER_COUNT_SHIFT = 32
 };
 
 // A word that the step from frame number `from` read, beside its return address.
@@ -88,14 +89,24 @@ void oh_recall_enable(void)
     process = oh_syscall6(SYS_getpid, 0, 0, 0, 0, 0, 0);
 }
 
-static bool has_ended(uint64_t thread)
+// The kernel's number of the thread that an owner names.
+static uint64_t thread_of(uint64_t owner)
 {
-    return oh_syscall6(SYS_tkill, (long)thread, 0, 0, 0, 0, 0) == -ESRCH;
+    return owner & UINT32_MAX;
 }
 
+// Asked of this process's threads, which is what a sandbox lets through that lets abort() through.
+static bool has_ended(uint64_t owner)
+{
+    return oh_syscall6(SYS_tgkill, process, (long)thread_of(owner), 0, 0, 0, 0) == -ESRCH;
+}
+
+// The count of owners goes up: whoever found the last one ended must not take the slot from a new
+// thread of the same number.
 static struct oh_recall *claim_slot(struct oh_recall *recall, uint64_t me, uint64_t owner)
 {
-    if (!oh_cas_acq_rel(&recall->owner, &owner, me))
+    uint64_t owners = (owner >> OWNER_COUNT_SHIFT) + 1;
+    if (!oh_cas_acq_rel(&recall->owner, &owner, owners << OWNER_COUNT_SHIFT | me))
         return NULL;
     recall->count = 0;
     recall->failures = 0;
@@ -113,7 +124,7 @@ static OH_COLD OH_NOINLINE struct oh_recall *claim(void)
     for (unsigned i = 0; i < SLOT_COUNT && recall == NULL; i++) {
         struct oh_recall *slot = &slots[i];
         uint64_t owner = oh_load_relaxed(&slot->owner);
-        if (owner == 0 || owner == me || has_ended(owner))
+        if (owner == 0 || thread_of(owner) == me || has_ended(owner))
             recall = claim_slot(slot, me, owner);
     }
     return recall;
@@ -152,15 +163,10 @@ static int32_t innermost_unchanged(const struct oh_recall *recall, int32_t left)
     return i;
 }
 
-// The number of the innermost frame whose way to frame number 0 is what it was, given that the
-// thread comes to that very frame; or NOT_MET. Frames and words below sp are gone.
-static int32_t innermost_valid(const struct oh_recall *recall, uint64_t sp)
+// The number of the innermost frame, up to `left`, whose way to frame number 0 is what it was,
+// given that the thread comes to that very frame; or NOT_MET. Words below sp are gone.
+static int32_t innermost_valid(const struct oh_recall *recall, int32_t left, uint64_t sp)
 {
-    int32_t left = (int32_t)recall->count - 1;
-    while (left >= 0 && recall->sp[left] < sp)
-        left--;
-    if (left < 0)
-        return NOT_MET;
     left = innermost_unchanged(recall, left);
     for (uint32_t i = 0; i < recall->read_count; i++) {
         const struct read *read = &recall->read[i];
@@ -209,10 +215,36 @@ static bool push_all(struct oh_recall *recall, uint32_t steps)
     return true;
 }
 
-static bool meets(const struct oh_recall *recall, int32_t number, const struct oh_caller *at)
+static inline bool meets(const struct oh_recall *recall, int32_t number, const struct oh_caller *at)
 {
     return recall->sp[number] == at->sp && recall->pcs[LAST - number] == at->pc &&
            (!recall->matters[number] || recall->bp[number] == at->bp);
+}
+
+// How far a walk has come: frames further in than number `left` are below it, or not what they
+// were.
+struct progress {
+    int32_t left;
+    bool checked;
+};
+
+// Whether the walk has come to a remembered frame whose way to frame number 0 is what it was. What
+// is remembered is read only now that the stack leads there: else it may be of a stack that is
+// gone.
+static inline bool comes_back(const struct oh_recall *recall, const struct oh_caller *at,
+                              struct progress *progress)
+{
+    int32_t left = progress->left;
+    while (left >= 0 && recall->sp[left] < at->sp)
+        left--;
+    progress->left = left;
+    if (left < 0 || !meets(recall, left, at))
+        return false;
+    if (progress->checked)
+        return true;
+    progress->checked = true;
+    progress->left = innermost_valid(recall, left, at->sp);
+    return progress->left == left;
 }
 
 // The last step of a walk that met nothing: at the stack's own end, or where Go's text begins.
@@ -236,15 +268,10 @@ static int32_t walk(struct oh_recall *recall, struct oh_caller *at, uint64_t las
                     int32_t *met, bool *outer)
 {
     const uint64_t generation = oh_quick_generation(recall->generation);
-    const uint64_t *sp = recall->sp;
+    struct progress progress = {.left = (int32_t)recall->count - 1};
     struct oh_caller here = *at;
-    int32_t left = *met;
     int32_t steps = 0;
-    for (;; steps++) {
-        while (left >= 0 && sp[left] < here.sp)
-            left--;
-        if (left >= 0 && meets(recall, left, &here))
-            break;
+    for (; !comes_back(recall, &here, &progress); steps++) {
         if (oh_unlikely(steps == max))
             return -1;
         uint64_t row = oh_quick_row(here.pc, generation);
@@ -262,7 +289,7 @@ static int32_t walk(struct oh_recall *recall, struct oh_caller *at, uint64_t las
         here.pc = oh_word_at(cfa - WORD_BYTES);
         here.sp = cfa;
     }
-    *met = left;
+    *met = progress.left;
     *outer = recall->outer_count > 0;
     return steps;
 }
@@ -312,7 +339,7 @@ static bool renew(struct oh_recall *recall, const struct oh_caller *caller,
         recall->generation = generation;
         recall->top = stack->end;
     }
-    int32_t met = innermost_valid(recall, at.sp);
+    int32_t met;
     bool outer;
     int32_t steps = walk(recall, &at, last, (int32_t)max, &met, &outer);
     if (steps < 0)

@@ -13,14 +13,17 @@
 // out uses to find its frame is neither compared nor read.
 //
 // Only C code on the thread's own stack (readable.h) is remembered so: nothing of it can be
-// unmapped while the thread runs on it. When C was called by Go, that is the C code up to the first
+// unmapped while the thread runs on it. (A coroutine's stack directly below that of a thread
+// without a guard page passes for a part of it, and can be unmapped; so what is remembered is read
+// only when the walk has come to it.) When C was called by Go, that is the C code up to the first
 // frame in Go's text. The outer part from there on, other C code that called Go included, is walked
 // each time (through), from what that frame is known to be, and nothing is assumed about it: the
 // goroutine may have changed, and its stack may have moved. When the same addresses come out as
 // before, it is the same stack again. A whole stack has at most OH_RECALL_FRAMES frames.
 //
 // Where it is kept: a fixed number of slots for the process, each a thread's as long as that lives.
-//   states       owner 0: free; else the kernel's number of the thread whose slot it is
+//   states       owner 0: free; else the kernel's number of the thread whose slot it is, and above
+//                it how many threads have had the slot
 //   writers      oh_recall_mine claims a free slot, or one whose owner has ended, by one
 //                compare-and-swap of the owner. All else in a slot is its owner's alone
 //   publication  the release of the owner in oh_recall_end pairs with the compare-and-swap's

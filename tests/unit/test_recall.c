@@ -7,15 +7,22 @@
 #include "capture/recall.h"
 
 #include <alloca.h>
+#include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
 
 #include "base/attr.h"
 #include "capture/unwind.h"
 #include "offheap/hash.h"
+#include "support/child.h"
 #include "support/cmocka.h"
+#include "support/fault.h"
 
 // In unwind_frames.S.
 void oh_test_by_expression(void (*callback)(void));
@@ -240,6 +247,99 @@ static void test_forgotten_modules_are_not_recalled(void **state)
     assert_true(forgotten >= 3);
 }
 
+static void *remember(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 100; i++)
+        if (oh_recall_mine() != NULL)
+            return &run;
+    return NULL;
+}
+
+// More threads than there are slots, one after the other, under a sandbox that lets a process send
+// signals to threads of its own at most.
+static void run_threads_in_a_sandbox(void *unused)
+{
+    enum { THREADS = 200 };
+    (void)unused;
+    oh_recall_enable(); // A process of its own.
+    oh_fault_fail_call(SYS_tkill, EPERM);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_t thread;
+        void *remembered;
+        oh_require(pthread_create(&thread, NULL, remember, NULL) == 0);
+        oh_require(pthread_join(thread, &remembered) == 0);
+        oh_require(remembered != NULL);
+    }
+}
+
+static void test_slots_of_ended_threads_are_found_in_a_sandbox(void **state)
+{
+    (void)state;
+    oh_child_must_pass(run_threads_in_a_sandbox, NULL);
+}
+
+enum { COROUTINE_BYTES = 64 << 10, THREAD_BYTES = 1 << 20 };
+
+static struct {
+    char *stacks; // Two of coroutines, and above them the thread's.
+    ucontext_t thread;
+    unsigned recalled;
+} coroutines;
+
+static void look_often(void)
+{
+    struct oh_recalled recalled;
+    for (int i = 0; i < 300; i++)
+        coroutines.recalled += look_again(&recalled);
+}
+
+static void run_coroutine(int number)
+{
+    ucontext_t coroutine;
+    oh_require(getcontext(&coroutine) == 0);
+    coroutine.uc_stack.ss_sp = coroutines.stacks + (ptrdiff_t)number * COROUTINE_BYTES;
+    coroutine.uc_stack.ss_size = COROUTINE_BYTES;
+    coroutine.uc_link = &coroutines.thread;
+    makecontext(&coroutine, look_often, 0);
+    oh_require(swapcontext(&coroutines.thread, &coroutine) == 0);
+}
+
+// The lower coroutine runs first, so that all is taken for the thread's own stack.
+static void *run_coroutines(void *unused)
+{
+    look_often();
+    run_coroutine(0);
+    run_coroutine(1);
+    oh_require(coroutines.recalled > 600);
+    oh_require(munmap(coroutines.stacks + COROUTINE_BYTES, COROUTINE_BYTES) == 0);
+    run_coroutine(0);
+    return unused;
+}
+
+static void run_without_guard_pages(void *unused)
+{
+    const size_t bytes = 2 * COROUTINE_BYTES + THREAD_BYTES;
+    pthread_attr_t attributes;
+    pthread_t thread;
+    (void)unused;
+    oh_recall_enable(); // A process of its own.
+    void *stacks = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    oh_require(stacks != MAP_FAILED);
+    coroutines.stacks = stacks;
+    oh_require(pthread_attr_init(&attributes) == 0);
+    oh_require(pthread_attr_setstack(&attributes, coroutines.stacks + 2 * COROUTINE_BYTES,
+                                     THREAD_BYTES) == 0);
+    oh_require(pthread_create(&thread, &attributes, run_coroutines, NULL) == 0);
+    oh_require(pthread_join(thread, NULL) == 0);
+}
+
+static void test_stack_that_is_gone_is_not_read(void **state)
+{
+    (void)state;
+    oh_child_must_pass(run_without_guard_pages, NULL);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -254,6 +354,8 @@ int main(void)
         cmocka_unit_test(test_recalled_stacks_are_the_stacks),
         cmocka_unit_test(test_note_holds_for_the_same_stack_only),
         cmocka_unit_test(test_forgotten_modules_are_not_recalled),
+        cmocka_unit_test(test_slots_of_ended_threads_are_found_in_a_sandbox),
+        cmocka_unit_test(test_stack_that_is_gone_is_not_read),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
