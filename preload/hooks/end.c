@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/atomic.h"
+#include "base/floating_x86_64.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "offheap/format.h"
@@ -201,7 +202,9 @@ void oh_end_run(int code)
     long masked = oh_sys_swap_signals(UINT64_MAX, &blocked);
     end.tid = oh_sys_gettid();
     end.deadline_ns = oh_sys_clock_ns(CLOCK_MONOTONIC) + time_limit_ns;
+    uint32_t floating = oh_floating_begin();
     finish();
+    oh_floating_end(floating);
     oh_store32_release(&end.stage, STAGE_DONE);
     if (masked == 0)
         (void)oh_sys_swap_signals(blocked, NULL);

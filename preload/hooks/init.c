@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/config.h"
+#include "base/floating_x86_64.h"
 #include "base/process.h"
 #include "base/thread.h"
 #include "capture/budget.h"
@@ -102,6 +103,7 @@ void oh_init_run(void)
     if (oh_track_state() == OH_TRACK_UNSET && oh_track_claim_start()) {
         enum oh_format_off_reason reason = OH_OFF_no_allocator;
         int error = 0;
+        uint32_t floating = oh_floating_begin();
         oh_thread_self.busy++;
         oh_filter_pin(oh_boot_start(), OH_BOOT_BYTES);
         if (oh_real_resolve())
@@ -109,6 +111,7 @@ void oh_init_run(void)
         if (oh_track_state() != OH_TRACK_ON)
             oh_track_stop(reason, error);
         oh_thread_self.busy--;
+        oh_floating_end(floating);
     }
     errno = saved;
 }

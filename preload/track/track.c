@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "base/atomic.h"
+#include "base/floating_x86_64.h"
 #include "base/sys.h"
 #include "base/thread.h"
 #include "capture/budget.h"
@@ -114,6 +115,17 @@ static bool is_on(void)
     return false;
 }
 
+// Only samples are a matter of doubles; exact mode leaves the host's environment alone.
+static OH_NOINLINE uint64_t decide_sampled(struct oh_thread *thread, uint64_t size, uint32_t *mean)
+{
+    uint32_t floating = oh_floating_begin();
+    uint64_t weight = oh_sampler_decide(thread, size, mean);
+    if (weight == 0 && track.budgeted)
+        oh_budget_visit();
+    oh_floating_end(floating);
+    return weight;
+}
+
 bool oh_track_begin(struct oh_track_call *call, uint64_t size)
 {
     struct oh_thread *thread = &oh_thread_self;
@@ -131,11 +143,10 @@ bool oh_track_begin(struct oh_track_call *call, uint64_t size)
         return false;
     }
     thread->busy = 1;
-    call->weight = oh_sampler_decide(thread, size, &call->mean);
+    call->weight = track.sampled ? decide_sampled(thread, size, &call->mean)
+                                 : oh_sampler_decide(thread, size, &call->mean);
     if (call->weight != 0)
         return true;
-    if (track.budgeted)
-        oh_budget_visit();
     thread->busy = 0;
     return false;
 }
@@ -299,15 +310,27 @@ static void record(const struct oh_track_call *call, const struct oh_caller *cal
         enter(&block, call->weight);
 }
 
-void oh_track_end(const struct oh_track_call *call, const struct oh_caller *caller,
-                  const void *block, uint64_t size)
+static OH_NOINLINE void end_sampled(const struct oh_track_call *call,
+                                    const struct oh_caller *caller, const void *block,
+                                    uint64_t size)
 {
-    int saved = errno;
+    uint32_t floating = oh_floating_begin();
     uint64_t began = track.budgeted ? oh_budget_begin() : 0;
     if (block != NULL)
         record(call, caller, (uint64_t)(uintptr_t)block, size);
     if (track.budgeted)
         oh_budget_end(began);
+    oh_floating_end(floating);
+}
+
+void oh_track_end(const struct oh_track_call *call, const struct oh_caller *caller,
+                  const void *block, uint64_t size)
+{
+    int saved = errno;
+    if (track.sampled)
+        end_sampled(call, caller, block, size);
+    else if (block != NULL)
+        record(call, caller, (uint64_t)(uintptr_t)block, size);
     oh_thread_self.busy = 0;
     errno = saved;
 }
@@ -333,9 +356,11 @@ static bool drop(const void *block)
 static OH_COLD OH_NOINLINE void look_timed(const void *block, struct oh_track_block *taken)
 {
     int saved = errno;
+    uint32_t floating = oh_floating_begin();
     uint64_t began = oh_budget_begin_free(&oh_thread_self);
     bool recorded = taken != NULL ? take(block, taken) : drop(block);
     oh_budget_end_free(began, recorded);
+    oh_floating_end(floating);
     errno = saved;
 }
 

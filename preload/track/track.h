@@ -10,7 +10,7 @@
 // was freed. A free takes the block out of the table and counts nothing.
 //
 // Any thread, at any time after oh_track_start; before it, and after the recorder was switched off,
-// everything answers "not recorded". errno is never changed.
+// everything answers "not recorded". errno is never changed, nor is the floating-point environment.
 //
 // The host's stack: what one recorded allocation takes of it, the hook and the real call included,
 // on x86-64 with gcc 12, release preset. `OFFHEAP_EXACT=1 LD_PRELOAD=liboffheap.so

@@ -6,6 +6,7 @@
 #include "track/track.h"
 
 #include <errno.h>
+#include <fenv.h>
 #include <pthread.h>
 #include <time.h>
 #include <unistd.h>
@@ -487,6 +488,57 @@ static void test_warm_samples_make_no_system_call_with_a_budget_either(void **st
     assert_int_equal(with, 0);
 }
 
+// --- A host to which every inexact result is an error
+
+static uint64_t clock_ns;
+
+static uint64_t passing_ns(void)
+{
+    return clock_ns += 10000;
+}
+
+static void trap_everything(const char *dir, uint32_t budget_ppm)
+{
+    static const struct oh_budget_clocks clocks = {passing_ns, passing_ns};
+    struct oh_config config;
+    oh_tables_config(&config, dir, UINT64_C(16) << 20);
+    config.exact = false;
+    config.sample_bytes = 4096;
+    config.max_overhead_ppm = budget_ppm;
+    oh_tracking_set_clocks(&clocks);
+    oh_tracking_start(&config);
+    oh_require(fesetround(FE_UPWARD) == 0 && feclearexcept(FE_ALL_EXCEPT) == 0);
+    oh_require(feenableexcept(FE_ALL_EXCEPT) != -1);
+    unsigned taken = 0;
+    for (uint64_t n = 1; n <= 30000; n++) {
+        taken += oh_tracking_allocate(n, 1000 + n % 1000);
+        if (n % 2 == 0)
+            oh_track_free(oh_tracking_address(n));
+    }
+    oh_require(fetestexcept(FE_ALL_EXCEPT) == 0 && fegetround() == FE_UPWARD);
+    (void)fedisableexcept(FE_ALL_EXCEPT);
+    (void)fesetround(FE_TONEAREST);
+    oh_require(taken > 100);
+    oh_require(budget_ppm == 0 || oh_recording_header()->budget.changes > 0);
+}
+
+static void trap_everything_sampled(void *dir)
+{
+    trap_everything(dir, 0);
+}
+
+static void trap_everything_under_a_budget(void *dir)
+{
+    trap_everything(dir, 10000);
+}
+
+static void test_the_floating_point_environment_is_the_hosts(void **state)
+{
+    (void)state;
+    oh_scratch_run(trap_everything_sampled);
+    oh_scratch_run(trap_everything_under_a_budget);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -506,6 +558,7 @@ int main(void)
         cmocka_unit_test(test_blocks_beyond_the_table_are_dropped_from_every_total),
         cmocka_unit_test(test_calls_whose_stack_has_no_place_are_dropped_and_counted),
         cmocka_unit_test(test_warm_samples_make_no_system_call_with_a_budget_either),
+        cmocka_unit_test(test_the_floating_point_environment_is_the_hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
