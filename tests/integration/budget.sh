@@ -17,6 +17,7 @@ changes()
 note "estimates across changes of the mean"
 : >budget.z
 run=0
+all_moved=0
 while [ "$run" -lt 3 ]; do
     "$OFFHEAP_BIN" run --max-overhead 0.5% --sample 16K -o budget.pb.gz -- \
         "$OFFHEAP_FIXTURES/bursts" 8 >budget.out 2>budget.err ||
@@ -26,14 +27,17 @@ while [ "$run" -lt 3 ]; do
         >>budget.z || { fail "the profile"; tail -n 3 budget.z; }
     moved=$(changes budget.raw)
     note "the mean was moved ${moved:-0} times"
-    [ "${moved:-0}" -ge 10 ] ||
-        fail "the mean hardly moved: $(grep '^Comment: budget' budget.raw)"
+    all_moved=$((all_moved + ${moved:-0}))
     run=$((run + 1))
 done
+[ "$all_moved" -ge 10 ] ||
+    fail "the mean hardly moved: $(grep '^Comment: budget' budget.raw)"
 
-# Of some 20 values two off by three is one chance in a thousand, as is a lean of four.
+# The blocks of one stack have one size, so its bytes are off by as many errors as its objects: only
+# one of the two is looked at. Of some ten values two off by three is one chance in a thousand, as is
+# a lean of four.
 awk '
-    $1 == "z" {
+    $1 == "z" && $3 ~ /bytes/ {
         row = $2 " " $3
         n[row]++
         sum[row] += $4
