@@ -4,17 +4,18 @@
 # sh tests/bench/export.sh [full]
 #
 # What `offheap export` costs, and what a program feels of it. The first table has, for each
-# recording, the size of its file, and of one export the processor time (median, least and greatest of
-# the rounds), the wall time and the peak of the resident memory:
+# recording, the size of its file, and of one export the processor time (median, least and greatest
+# of the rounds), the wall time and the peak of the resident memory:
 #   cc        10,000 stacks of a C++ program of 2,000 functions (-O2 -g): symbols, lines, inlined calls
 #   cgo       10,000 stacks of a cgo program of 4,000 Go functions, with its DWARF; cgo-sw: -s -w
 #   libs      10,000 stacks spread over 50 shared libraries
 #   blocks    3 million live blocks
 # For cc and cgo also of a process that lives and is not stopped for it, and for cc heaptrack's two
-# steps for the same program, where they are installed. When full: cc of 5,000 functions, and big-go, big-go-sw: Go programs of 200,000 functions (100 MB
-# with DWARF; minutes to build). The second table is tests/bench/stall.sh's for two threads that
-# allocate: alone, while they are exported all the time, and while another recording is exported
-# all the time, which takes the same processor time from them. Nothing here passes or fails.
+# steps for the same program, where they are installed. When full also big-cc, which is cc of 5,000
+# functions, and big-go, big-go-sw: Go programs of 200,000 functions (100 MB with DWARF; minutes to
+# build). The second table is tests/bench/stall.sh's for two threads that allocate: alone, while
+# they are exported all the time, and while another recording is exported all the time, which takes
+# the same processor time from them. Nothing here passes or fails.
 #
 # Without `full` about two minutes, most of them for compiling; what was built is kept in
 # build/bench/export. From the environment:
@@ -45,15 +46,18 @@ built=$root/build/bench/export
 scratch=$(mktemp -d)
 exporter=
 live=
+host=
 mkdir -p "$built"
 finish()
 {
-    [ -z "$live" ] || kill "$live"
+    for process in $live $host; do
+        kill "$process" 2>/dev/null || true
+    done
     stop_exports
     rm -rf "$scratch"
 }
 trap finish EXIT
-trap 'exit 1' INT TERM
+trap 'exit 1' HUP INT PIPE TERM
 
 # --- programs ----------------------------------------------------------------------------------
 
@@ -216,6 +220,7 @@ host_row()
     other) start_exports "$scratch/other.offheap" ;;
     esac
     wait "$host"
+    host=
     stop_exports
     cp "$scratch/dir"/*.offheap "$scratch/other.offheap"
     rm -rf "$scratch/dir"

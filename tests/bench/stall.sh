@@ -21,10 +21,16 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 root=$(CDPATH='' cd -- "$here/../.." && pwd)
 library=${BENCH_LIBRARY-$root/build/release/liboffheap.so}
 seconds=${1-10}
+case $seconds in
+'' | *[!0-9]*)
+    echo 'usage: sh tests/bench/stall.sh [SECONDS]' >&2
+    exit 2
+    ;;
+esac
 blocks=${STALL_BLOCKS-20000}
 scratch=$(mktemp -d)
-disk=$(mktemp -d "${STALL_DISK-/var/tmp}/stall.XXXXXX")
-memory=$(mktemp -d "${STALL_MEMORY-/dev/shm}/stall.XXXXXX")
+disk=
+memory=
 writer=
 vm=/proc/sys/vm
 settings='dirty_bytes dirty_background_bytes dirty_ratio dirty_background_ratio
@@ -56,10 +62,12 @@ finish()
 {
     stop_writer
     restore_limits
-    rm -rf "$scratch" "$disk" "$memory"
+    rm -rf "$scratch" ${disk:+"$disk"} ${memory:+"$memory"}
 }
 trap finish EXIT
-trap 'exit 1' INT TERM
+trap 'exit 1' HUP INT PIPE TERM
+disk=$(mktemp -d "${STALL_DISK-/var/tmp}/stall.XXXXXX")
+memory=$(mktemp -d "${STALL_MEMORY-/dev/shm}/stall.XXXXXX")
 
 write_on()
 {
