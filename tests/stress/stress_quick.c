@@ -10,26 +10,14 @@
 #include <stdlib.h>
 
 #include "capture/unwind.h"
+#include "support/quick.h"
 
 enum { THREADS = 8, ROUNDS = 200000, ADDRESSES = 64 };
 
 static pthread_barrier_t barrier;
-static uint64_t words[64];
-
 static int32_t bytes_of(uint64_t pc, uint32_t generation)
 {
     return (int32_t)((pc >> 40) % 16 + generation % 16 + 1) * 8;
-}
-
-static uint64_t found(uint64_t pc)
-{
-    uint64_t pcs[1];
-    struct oh_frames frames = {pcs, 0, 1};
-    uint64_t sp = (uint64_t)(uintptr_t)words;
-    struct oh_readable range = {sp, UINT64_MAX - 8, 0};
-    struct oh_caller at = {pc, sp, 0};
-    (void)oh_quick_walk(&frames, &at, &range);
-    return at.sp - sp;
 }
 
 static void *run(void *argument)
@@ -48,7 +36,7 @@ static void *run(void *argument)
         if (round % 2003 == 0)
             oh_unwind_forget_modules();
         uint32_t before = oh_rows_generation();
-        uint64_t bytes = found(pc);
+        uint64_t bytes = oh_quick_bytes_of(pc);
         if (bytes == 0 || before != oh_rows_generation())
             continue;
         hits++;

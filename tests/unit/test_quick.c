@@ -13,6 +13,7 @@
 #include "capture/unwind.h"
 #include "capture/unwind_c.h"
 #include "support/cmocka.h"
+#include "support/quick.h"
 
 enum { STACK_WORDS = 4096, STEP_BYTES = 11 };
 
@@ -103,8 +104,6 @@ static void test_quick_step_is_the_full_step_all_over_the_libraries(void **state
 
 // --- The table
 
-static uint64_t words[256];
-
 static struct oh_row_key key_of(uint64_t pc)
 {
     return (struct oh_row_key){pc, true, oh_rows_generation()};
@@ -115,29 +114,16 @@ static union oh_row row_of(int32_t offset)
     return (union oh_row){.cfa_offset = offset, .cfa_register = OH_REG_SP, .kind = OH_ROW_PLAIN};
 }
 
-// Bytes from the stack pointer to the CFA that the table has for pc; 0: none.
-static uint64_t found(uint64_t pc)
-{
-    uint64_t pcs[1];
-    struct oh_frames frames = {pcs, 0, 1};
-    struct oh_readable range = {0, UINT64_MAX - 8, 0};
-    uint64_t sp = (uint64_t)(uintptr_t)words;
-    struct oh_caller at = {pc, sp, 0};
-    range.begin = sp;
-    (void)oh_quick_walk(&frames, &at, &range);
-    return at.sp - sp;
-}
-
 static void test_inserted_row_is_found_at_its_address_only(void **state)
 {
     (void)state;
     struct oh_row_key key = key_of(0x7ffff7001234);
     union oh_row row = row_of(48);
-    assert_int_equal(found(key.pc), 0);
+    assert_int_equal(oh_quick_bytes_of(key.pc), 0);
     oh_quick_insert(&key, &row);
-    assert_int_equal(found(key.pc), 48);
-    assert_int_equal(found(key.pc + 1), 0);
-    assert_int_equal(found(key.pc ^ UINT64_C(1) << 46), 0);
+    assert_int_equal(oh_quick_bytes_of(key.pc), 48);
+    assert_int_equal(oh_quick_bytes_of(key.pc + 1), 0);
+    assert_int_equal(oh_quick_bytes_of(key.pc ^ UINT64_C(1) << 46), 0);
 }
 
 static void test_row_that_does_not_fit_is_not_stored(void **state)
@@ -148,7 +134,7 @@ static void test_row_that_does_not_fit_is_not_stored(void **state)
     for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
         union oh_row row = row_of(offsets[i]);
         oh_quick_insert(&key, &row);
-        assert_int_equal(found(key.pc), 0);
+        assert_int_equal(oh_quick_bytes_of(key.pc), 0);
     }
     union oh_row by_bx = row_of(16);
     by_bx.cfa_register = OH_REG_BX;
@@ -162,7 +148,7 @@ static void test_row_that_does_not_fit_is_not_stored(void **state)
     union oh_row plain = row_of(16);
     struct oh_row_key interrupted = {key.pc, false, key.generation};
     oh_quick_insert(&interrupted, &plain);
-    assert_int_equal(found(key.pc), 0);
+    assert_int_equal(oh_quick_bytes_of(key.pc), 0);
 }
 
 static void test_forgotten_row_is_not_found_in_any_later_generation(void **state)
@@ -173,14 +159,14 @@ static void test_forgotten_row_is_not_found_in_any_later_generation(void **state
     oh_quick_insert(&old, &row);
     for (int i = 0; i < 3 * OH_QUICK_GENERATIONS; i++) {
         oh_unwind_forget_modules();
-        assert_int_equal(found(old.pc), 0);
+        assert_int_equal(oh_quick_bytes_of(old.pc), 0);
         // A row whose making began before: its module may be gone.
         oh_quick_insert(&old, &row);
-        assert_int_equal(found(old.pc), 0);
+        assert_int_equal(oh_quick_bytes_of(old.pc), 0);
     }
     struct oh_row_key now = key_of(old.pc);
     oh_quick_insert(&now, &row);
-    assert_int_equal(found(old.pc), 64);
+    assert_int_equal(oh_quick_bytes_of(old.pc), 64);
 }
 
 static void test_many_rows_are_kept_and_none_is_taken_for_another(void **state)
@@ -194,7 +180,7 @@ static void test_many_rows_are_kept_and_none_is_taken_for_another(void **state)
     }
     unsigned kept = 0;
     for (int i = 0; i < ROWS; i++) {
-        uint64_t bytes = found(UINT64_C(0x7fff00000000) + (uint64_t)i * STEP);
+        uint64_t bytes = oh_quick_bytes_of(UINT64_C(0x7fff00000000) + (uint64_t)i * STEP);
         if (bytes == 0)
             continue;
         assert_int_equal(bytes, (i % 100 + 1) * 8);
