@@ -264,13 +264,16 @@ enum { OH_INDEX_REF_BITS = 32 };
 enum { OH_LIVE_EMPTY = 0, OH_LIVE_BUSY = 1 };
 
 enum oh_format_block_bits {
-    OH_BLOCK_TIME_BITS = 15,    // Of place, lowest first: the time as oh_block_pack_time() has it,
-    OH_BLOCK_MEAN_BITS = 5,     // the number of its mean in the header's means,
-    OH_BLOCK_ADDRESS_SHIFT = 3, // and above them the address without its three lowest bits.
-    OH_BLOCK_STACK_BITS =
-        30,                  // Of facts, lowest first: the stack as in an index word, one bit of 0,
-    OH_BLOCK_LARGE_BIT = 31, // this bit: the size has its upper 15 bits where the time would stand,
-    OH_BLOCK_SIZE_SHIFT = 32, // and the lower 32 bits of the size as requested.
+    // Of place, lowest first: the time as oh_block_pack_time() has it, the number of its mean in
+    // the header's means, and the address without its three lowest bits.
+    OH_BLOCK_TIME_BITS = 15,
+    OH_BLOCK_MEAN_BITS = 5,
+    OH_BLOCK_ADDRESS_SHIFT = 3,
+    // Of facts, lowest first: the stack as in an index word, a bit that is 0, one that tells that
+    // the size has its upper 15 bits where the time would stand, and its lower 32 bits.
+    OH_BLOCK_STACK_BITS = 30,
+    OH_BLOCK_LARGE_BIT = 31,
+    OH_BLOCK_SIZE_SHIFT = 32,
 };
 
 struct oh_format_block {

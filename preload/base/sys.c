@@ -117,8 +117,8 @@ long oh_sys_reserve(int fd, uint64_t offset, uint64_t length)
 
 long oh_sys_write_in_place(int fd)
 {
-    int flags =
-        FS_NOCOW_FL; // A new file of a file system that knows this flag has no other that counts.
+    // A new file of a file system that knows this flag has no other that counts.
+    int flags = FS_NOCOW_FL;
     return call3(SYS_ioctl, fd, FS_IOC_SETFLAGS, (long)&flags);
 }
 

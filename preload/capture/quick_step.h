@@ -20,8 +20,8 @@ enum {
     OH_QUICK_LINE_BITS = 11,
     OH_QUICK_LINE_WORDS = 8,
     OH_QUICK_INDEX_BITS = OH_QUICK_LINE_BITS + 3,
-    OH_QUICK_WORD_COUNT =
-        1 << OH_QUICK_INDEX_BITS, // 128 KiB of zero pages, touched as they are used.
+    // 128 KiB of zero pages, touched as they are used.
+    OH_QUICK_WORD_COUNT = 1 << OH_QUICK_INDEX_BITS,
     OH_QUICK_PC_BITS = 48,
     // A word, from the lowest bit: the row, the generation, what the line does not tell of the
     // permuted address.

@@ -197,8 +197,7 @@ static enum oh_go_walk follow(const struct walk *walk, struct oh_frames *frames,
     uint64_t *out = frames->pcs + frames->count;
     const uint64_t *const end = frames->pcs + frames->max;
     uint64_t bp = walk->bp;
-    uint64_t page =
-        walk->stack->begin; // A page that is readable: later, the one that was read last.
+    uint64_t page = walk->stack->begin; // Readable: later, the page that was read last.
     enum oh_go_walk result = OH_GO_WALK_BROKEN;
     for (;;) {
         if (oh_unlikely(!is_in_page(bp, page))) {

@@ -18,8 +18,8 @@ static const uint64_t many_max_bytes = UINT64_C(10) << 20;
 #else
 enum { ADDRESSES = 60000, OPERATIONS = 1000000, HEAP_BLOCKS = 400000, MANY_BLOCKS = 3000000 };
 enum { CHURN_LIVE = 100000, CHURN_TURNS = 3000000, TRIED = 200000 };
-static const uint64_t many_max_bytes = UINT64_C(128)
-                                       << 20; // OFFHEAP_MAX_BYTES when nothing is said
+// OFFHEAP_MAX_BYTES when nothing is said.
+static const uint64_t many_max_bytes = UINT64_C(128) << 20;
 #endif
 
 // The reference of a stack, which the reader asks of every block.
