@@ -10,8 +10,8 @@
 // Version rule. `major` changes when an old reader would misread the file: a reader refuses a major
 // that is not its own. `minor` changes when something is added that an old reader may skip: new
 // section ids, new counters at the end of counters.def, new values of reserved fields, new flag
-// bits, new off-reasons. A reader accepts any minor and skips what it does not know. Offsets and
-// sizes of the structures below never change within a major.
+// bits, new off-reasons, new kinds of stacks. A reader accepts any minor and skips what it does not
+// know. Offsets and sizes of the structures below never change within a major.
 //
 // Growth. Tables are cut into levels; a level is a section of its own whose place in the file is
 // fixed when the file is made. Its space is reserved on the disk (fallocate) before its state
@@ -31,10 +31,11 @@
 #define OH_FORMAT_BUILD_ID_BYTES 64
 #define OH_FORMAT_BUCKET_SLOTS 8
 #define OH_FORMAT_MEANS 32
+#define OH_FORMAT_MAP_EVENTS 512
 
 enum oh_format_version {
     OH_FORMAT_MAJOR = 2,
-    OH_FORMAT_MINOR = 0,
+    OH_FORMAT_MINOR = 1,
     OH_FORMAT_ENDIAN_TAG = 0x01020304,
 };
 
@@ -45,6 +46,7 @@ enum oh_format_limits {
     OH_FORMAT_STACK_ALIGN = 64,
     OH_FORMAT_MAX_DEPTH = 512,
     OH_FORMAT_MAX_LEVELS = 32,
+    OH_FORMAT_MAP_TABLES = 4, // In one level of MAPS.
 };
 
 // What the process does with its recording now.
@@ -79,6 +81,8 @@ enum oh_format_section_id {
     OH_SECTION_INDEX = 3,   // uint64_t[]: a hash table of stacks, OH_INDEX_* below.
     OH_SECTION_STACKS = 4,  // struct oh_format_stack records with their frames.
     OH_SECTION_LIVE = 5,    // struct oh_format_block[]: a hash table of live blocks.
+    OH_SECTION_MAPS = 6,    // OH_FORMAT_MAP_TABLES tables of mapped ranges, of one size.
+    OH_SECTION_MAP_LOG = 7, // struct oh_format_map_log: which table holds, and what came after.
     OH_SECTION_ID_COUNT
 };
 
@@ -221,7 +225,18 @@ enum oh_stack_phase {
     OH_PHASE_MAIN = 2,
 };
 
-enum oh_stack_kind { OH_KIND_MALLOC = 1 };
+// What a stack allocated. The last two are address space that is not the program's own doing: they
+// have no frames, and stand in no profile.
+enum oh_stack_kind {
+    OH_KIND_MALLOC = 1,  // Blocks of the malloc family; the others are ranges.
+    OH_KIND_MMAP = 2,    // Private memory, by mmap or sbrk.
+    OH_KIND_RESERVE = 3, // Private and without access: address space, not memory.
+    OH_KIND_SHM = 4,     // Shared memory: anonymous, System V's, and files that lie in memory.
+    OH_KIND_FILE = 5,    // Files, and devices.
+    OH_KIND_GO_RUNTIME = 6,
+    OH_KIND_ALLOCATOR = 7, // What the allocator behind malloc maps to cut blocks from.
+    OH_KIND_COUNT
+};
 
 enum oh_stack_end {
     OH_STACK_END_CLEAN = 0,
@@ -279,6 +294,57 @@ enum oh_format_block_bits {
 struct oh_format_block {
     uint64_t place; // Stored with release when `facts` is there.
     uint64_t facts;
+};
+
+// A mapped range and the call that it is left of. Ranges do not overlap.
+struct oh_format_range {
+    uint64_t begin;
+    uint64_t end;   // The byte after the last.
+    uint64_t facts; // Lower half: its stack, as in an index word; upper half: seconds since
+                    // start_monotonic_ns. A stack of 0: nothing is mapped (events only).
+    uint64_t call;  // Number of the call: what is left of one call has one number.
+};
+
+// A table of ranges in the order of their addresses: this, then range[count].
+struct oh_format_map_table {
+    uint64_t generation; // As in `current` of the log, if this is the table that holds.
+    uint64_t count;
+    uint64_t first; // Ticket of the first event that the table does not hold yet.
+    uint64_t reserved[5];
+};
+
+enum oh_map_op {
+    OH_MAP_SET = 1,    // The range is this now, whatever was there.
+    OH_MAP_COMMIT = 2, // The same, but only where it was of kind OH_KIND_RESERVE.
+};
+
+// An event's `state` is its ticket above OH_MAP_PHASE_BITS bits of phase. Only DONE and PENDING
+// events count, those of the tickets from `first` of the table to `next` of the log, in their order.
+enum oh_map_phase {
+    OH_MAP_UNUSED = 0,
+    OH_MAP_WRITING = 1,
+    OH_MAP_DONE = 2,
+    OH_MAP_PENDING = 3, // Counts, but the system has not yet said whether it succeeded.
+    OH_MAP_VOID = 4,    // It failed.
+    OH_MAP_SKIPPED = 5,
+    OH_MAP_ABANDONED = 6, // Skipped while its writer was late; in use until that gives it back.
+};
+enum { OH_MAP_PHASE_BITS = 3, OH_MAP_TABLE_BITS = 8 };
+
+struct oh_format_map_event {
+    uint64_t state; // The event of ticket t stands in place t % OH_FORMAT_MAP_EVENTS.
+    struct oh_format_range range;
+    uint64_t op; // enum oh_map_op.
+    uint64_t reserved[2];
+};
+
+struct oh_format_map_log {
+    uint64_t current; // A generation above OH_MAP_TABLE_BITS bits of the number of the table that
+                      // holds: its level times OH_FORMAT_MAP_TABLES plus its place in the level.
+    uint64_t reserved1[7];
+    uint64_t next; // The next event's ticket.
+    uint64_t reserved2[7];
+    struct oh_format_map_event events[OH_FORMAT_MAP_EVENTS];
 };
 
 _Static_assert(sizeof(struct oh_format_section) == 40, "section");
@@ -340,6 +406,18 @@ _Static_assert(offsetof(struct oh_format_stack, samples) == 80, "stack");
 _Static_assert(offsetof(struct oh_format_stack, alloc_bytes_variance) == 96, "stack");
 _Static_assert(sizeof(struct oh_format_block) == 16, "block");
 _Static_assert(offsetof(struct oh_format_block, facts) == 8, "block");
+_Static_assert(sizeof(struct oh_format_range) == 32, "range");
+_Static_assert(offsetof(struct oh_format_range, end) == 8, "range");
+_Static_assert(offsetof(struct oh_format_range, facts) == 16, "range");
+_Static_assert(offsetof(struct oh_format_range, call) == 24, "range");
+_Static_assert(sizeof(struct oh_format_map_table) == 64, "map table");
+_Static_assert(offsetof(struct oh_format_map_table, first) == 16, "map table");
+_Static_assert(sizeof(struct oh_format_map_event) == 64, "map event");
+_Static_assert(offsetof(struct oh_format_map_event, range) == 8, "map event");
+_Static_assert(offsetof(struct oh_format_map_event, op) == 40, "map event");
+_Static_assert(sizeof(struct oh_format_map_log) == 128 + 64 * OH_FORMAT_MAP_EVENTS, "map log");
+_Static_assert(offsetof(struct oh_format_map_log, next) == 64, "map log");
+_Static_assert(offsetof(struct oh_format_map_log, events) == 128, "map log");
 
 // What threads write shares no cache line (64 bytes) with what others read all the time: the
 // header's counters, the table of sections (cursors), a stack's counters, and the constants.

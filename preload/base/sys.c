@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -48,6 +49,35 @@ long oh_sys_madvise(void *addr, size_t length, int advice)
     return call3(SYS_madvise, (long)addr, (long)length, advice);
 }
 
+long oh_sys_mremap(void *addr, size_t old_length, size_t length, int flags, void *to)
+{
+    return oh_syscall6(SYS_mremap, (long)addr, (long)old_length, (long)length, flags, (long)to, 0);
+}
+
+long oh_sys_mprotect(void *addr, size_t length, int prot)
+{
+    return call3(SYS_mprotect, (long)addr, (long)length, prot);
+}
+
+long oh_sys_shmat(int id, const void *addr, int flags)
+{
+    return call3(SYS_shmat, id, (long)addr, flags);
+}
+
+long oh_sys_shmdt(const void *addr)
+{
+    return call1(SYS_shmdt, (long)addr);
+}
+
+long oh_sys_shm_size(int id, uint64_t *bytes)
+{
+    struct shmid_ds facts;
+    long rc = call3(SYS_shmctl, id, IPC_STAT, (long)&facts);
+    if (rc >= 0)
+        *bytes = facts.shm_segsz;
+    return rc;
+}
+
 long oh_sys_open(const char *path, int flags, mode_t mode)
 {
     return call4(SYS_openat, AT_FDCWD, (long)path, flags | O_CLOEXEC, (long)mode);
@@ -87,6 +117,13 @@ long oh_sys_statfs_type(const char *path)
 {
     struct statfs fs;
     long rc = call2(SYS_statfs, (long)path, (long)&fs);
+    return rc < 0 ? rc : (long)fs.f_type;
+}
+
+long oh_sys_fstatfs_type(int fd)
+{
+    struct statfs fs;
+    long rc = call2(SYS_fstatfs, fd, (long)&fs);
     return rc < 0 ? rc : (long)fs.f_type;
 }
 

@@ -20,6 +20,11 @@
 long oh_sys_mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset);
 long oh_sys_munmap(void *addr, size_t length);
 long oh_sys_madvise(void *addr, size_t length, int advice);
+long oh_sys_mremap(void *addr, size_t old_length, size_t length, int flags, void *to); // As mmap.
+long oh_sys_mprotect(void *addr, size_t length, int prot);
+long oh_sys_shmat(int id, const void *addr, int flags); // As mmap.
+long oh_sys_shmdt(const void *addr);
+long oh_sys_shm_size(int id, uint64_t *bytes); // *bytes is left alone on failure.
 
 // Opens relative to the working directory; O_CLOEXEC is always added.
 long oh_sys_open(const char *path, int flags, mode_t mode);
@@ -30,6 +35,7 @@ long oh_sys_pwrite(int fd, const void *buf, size_t size, off_t offset);
 long oh_sys_fstat(int fd, struct stat *st);
 long oh_sys_stat(const char *path, struct stat *st);
 long oh_sys_statfs_type(const char *path); // The file system's magic number, or negative.
+long oh_sys_fstatfs_type(int fd);
 long oh_sys_access_write(const char *path);
 // Has [offset, offset + length) on the disk and extends the file (fallocate): 0, or a negative
 // error. Bounded, also while signals keep coming.

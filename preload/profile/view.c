@@ -21,8 +21,8 @@ enum {
 
 static const char *section_name(uint32_t id)
 {
-    static const char *const names[OH_SECTION_ID_COUNT] = {"none",  "strings", "modules",
-                                                           "index", "stacks",  "live"};
+    static const char *const names[OH_SECTION_ID_COUNT] = {
+        "none", "strings", "modules", "index", "stacks", "live", "maps", "map log"};
     return id < OH_SECTION_ID_COUNT ? names[id] : "unknown";
 }
 
@@ -243,6 +243,24 @@ static bool find_holder(const struct oh_view *view, enum oh_format_section_id id
             return true;
     }
     return false;
+}
+
+const void *oh_view_section(const struct oh_view *view, enum oh_format_section_id id,
+                            uint32_t level, uint64_t *bytes)
+{
+    struct oh_format_section section;
+    if (!find_level(view, id, level, &section))
+        return NULL;
+    *bytes = section.bytes;
+    return view->base + section.offset;
+}
+
+uint8_t oh_view_stack_kind(const struct oh_view *view, uint32_t ref)
+{
+    uint64_t offset = (uint64_t)ref * OH_FORMAT_STACK_ALIGN;
+    if (!find_holder(view, OH_SECTION_STACKS, offset, OH_FORMAT_STACK_BYTES))
+        return 0;
+    return oh_load8_relaxed(&((const struct oh_format_stack *)(view->base + offset))->kind);
 }
 
 const char *oh_view_text(const struct oh_view *view, struct oh_format_text text, size_t *length)

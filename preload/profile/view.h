@@ -5,7 +5,8 @@
 // unless they are our own process's, and are treated alike. Nothing is ever read outside of
 // [base, base + size). Owns no memory; allocates nothing; any thread.
 //
-// Opening a file, copying a live one: tools/reader. Names: profile/symbols.h.
+// Opening a file, copying a live one: tools/reader. Names: profile/symbols.h. What is mapped:
+// profile/ranges.h.
 
 #ifndef OH_PROFILE_VIEW_H
 #define OH_PROFILE_VIEW_H
@@ -85,6 +86,12 @@ int oh_view_each_module(struct oh_view *view, oh_view_module_fn *fn, void *arg);
 // One of enum oh_format_counter. Those of stacks that are cut are not in the header: they are what
 // oh_view_each_stack found.
 uint64_t oh_view_counter(const struct oh_view *view, int counter);
+
+// The bytes of a section that is there, or NULL.
+const void *oh_view_section(const struct oh_view *view, enum oh_format_section_id id,
+                            uint32_t level, uint64_t *bytes);
+// The kind of the stack that something refers to (enum oh_stack_kind); 0 when there is no such stack.
+uint8_t oh_view_stack_kind(const struct oh_view *view, uint32_t ref);
 
 // The text's bytes, NUL-terminated inside the recording; "" when absent or out of bounds.
 const char *oh_view_text(const struct oh_view *view, struct oh_format_text text, size_t *length);

@@ -7,7 +7,8 @@ enum {
     PAGE = 4096,
     STACKS_GROWTH = 4,      // Each level of INDEX and STACKS is so many times the one before.
     LIVE_GROWTH_TENTHS = 7, // Each level of LIVE is so much of all before it together.
-    SECTIONS_A_STEP = 4,    // At most: INDEX, STACKS, STRINGS and MODULES.
+    SECTIONS_A_STEP = 5,    // At most: INDEX, STACKS, STRINGS, MODULES and MAPS.
+    MAPS_PART = 16,         // A level of MAPS is at most so small a part of the bound.
 };
 
 static const uint64_t kib = 1024;
@@ -16,7 +17,7 @@ struct plan {
     struct oh_format_header *header;
     uint64_t end, max_bytes;
     uint64_t live, stacks; // Bytes so far.
-    uint32_t live_levels, stack_levels;
+    uint32_t live_levels, stack_levels, map_levels;
 };
 
 static void add(struct plan *plan, enum oh_format_section_id id, uint32_t level, uint64_t bytes)
@@ -43,6 +44,23 @@ static void add_names(struct plan *plan, uint32_t level, uint64_t strings, uint6
 {
     add(plan, OH_SECTION_STRINGS, level, strings);
     add(plan, OH_SECTION_MODULES, level, modules * OH_FORMAT_MODULE_BYTES);
+}
+
+// The log of maps, and four tables of ranges in each of the levels that take little of the file: as
+// long as they are not opened they cost nothing, but what others could have had.
+static void add_maps(struct plan *plan)
+{
+    static const uint64_t kibs[] = {32, 256, 2048, 8192, 65536};
+    enum { LEVELS = sizeof kibs / sizeof kibs[0] };
+    const uint64_t log = (sizeof(struct oh_format_map_log) + PAGE - 1) / PAGE * PAGE;
+    if (plan->map_levels == 0)
+        add(plan, OH_SECTION_MAP_LOG, 0, log);
+    uint32_t level = plan->map_levels;
+    if (level < LEVELS && kibs[level] * kib <= plan->max_bytes / MAPS_PART &&
+        kibs[level] * kib <= room(plan)) {
+        add(plan, OH_SECTION_MAPS, level, kibs[level] * kib);
+        plan->map_levels++;
+    }
 }
 
 // A level of the index is a power of two, its stacks four times as long.
@@ -108,7 +126,9 @@ uint64_t oh_layout_plan(struct oh_format_header *header, bool exact, uint64_t ma
     add_names(&plan, 0, 32 * kib, 128);
     add_stacks(&plan, index);
     add_live(&plan, first_live);
+    add_maps(&plan);
     add_names(&plan, 1, 256 * kib, 1024);
+    add_maps(&plan);
     bool more_stacks = true, more_live = true;
     while ((more_stacks || more_live) &&
            header->section_count + SECTIONS_A_STEP <= OH_FORMAT_SECTIONS) {
@@ -118,6 +138,8 @@ uint64_t oh_layout_plan(struct oh_format_header *header, bool exact, uint64_t ma
             more_stacks = add_more_stacks(&plan, &index);
             if (more_stacks && plan.stack_levels == 3)
                 add_many_names(&plan);
+            if (more_stacks)
+                add_maps(&plan);
         }
     }
     return plan.end;

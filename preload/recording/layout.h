@@ -5,7 +5,7 @@
 //
 // INDEX and STACKS grow by levels of four times the size. LIVE grows by less than doubling: a level
 // that has just been opened is soon touched on all its pages and still holds little, so its size is
-// what a live block costs at worst (tables/live.h).
+// what a live block costs at worst (tables/live.h). MAPS grows by levels of eight times the size.
 
 #ifndef OH_RECORDING_LAYOUT_H
 #define OH_RECORDING_LAYOUT_H

@@ -14,6 +14,7 @@
 #include "recording/recording.h"
 #include "support/child.h"
 #include "tables/live.h"
+#include "tables/maps.h"
 #include "tables/stacks.h"
 
 void oh_tables_config(struct oh_config *config, const char *dir, uint64_t max_bytes)
@@ -37,6 +38,7 @@ void oh_tables_begin(const struct oh_config *config)
     }
     oh_stacks_init();
     oh_live_init();
+    oh_maps_init();
 }
 
 static int add_stack(void *arg, const struct oh_view_stack *stack)
@@ -133,4 +135,25 @@ bool oh_tables_enter(const struct oh_block *block)
         return false;
     oh_live_publish(entry, block);
     return true;
+}
+
+void oh_tables_ranges(struct oh_arena *arena, struct oh_view_ranges *ranges)
+{
+    size_t size;
+    struct oh_view view;
+    struct oh_view_fault fault;
+    const void *base = oh_recording_base(&size);
+    oh_require(oh_view_open(&view, base, size, &fault) == 0);
+    oh_require(oh_arena_init(arena, UINT64_C(64) << 20) == 0);
+    oh_require(oh_ranges_read(&view, arena, ranges) == 0);
+    oh_require_equal(view.damaged, 0);
+}
+
+uint32_t oh_tables_stack(uint8_t kind, uint64_t number)
+{
+    const uint64_t pc = 0x401000 + number;
+    const struct oh_stack_key key = {.kind = kind, .phase = OH_PHASE_MAIN, .depth = 1, .pcs = &pc};
+    uint32_t stack = oh_stacks_intern(&key);
+    oh_require(stack != 0);
+    return stack;
 }

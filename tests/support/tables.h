@@ -12,6 +12,7 @@
 #include "base/config.h"
 #include "offheap/block.h"
 #include "offheap/format.h"
+#include "profile/ranges.h"
 #include "profile/view.h"
 
 enum { OH_TABLES_SMALLEST = 2 << 20 };
@@ -44,5 +45,12 @@ uint64_t oh_tables_counter(enum oh_format_counter counter);
 
 // Makes a block live whose address is not yet: true, or false when the table has no place for it.
 bool oh_tables_enter(const struct oh_block *block);
+
+// What this process's recording holds as mapped, into an arena that is the caller's to end; nothing of
+// it may be damaged.
+void oh_tables_ranges(struct oh_arena *arena, struct oh_view_ranges *ranges);
+
+// A stack of one frame with this number and kind (enum oh_stack_kind).
+uint32_t oh_tables_stack(uint8_t kind, uint64_t number);
 
 #endif

@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tables/maps.h"
+
+#include <stddef.h>
+
+#include "base/atomic.h"
+#include "base/attr.h"
+#include "base/sys.h"
+#include "recording/recording.h"
+#include "tables/levels.h"
+#include "tables/stacks.h"
+
+enum {
+    FOLD_AT = OH_FORMAT_MAP_EVENTS / 4,        // Events that make a folding worth its while,
+    PRESSED_AT = OH_FORMAT_MAP_EVENTS / 4 * 3, // and that leave no time to wait for others.
+    FOLDERS = OH_FORMAT_MAP_TABLES - 1,
+    TABLES = OH_FORMAT_MAX_LEVELS * OH_FORMAT_MAP_TABLES,
+    TRIES = 64,
+    FIND_TRIES = 8,
+    PIECES = 64, // Of a range that is committed.
+};
+
+// What a folding needs, for each that may be under way.
+struct folder {
+    uint32_t busy;
+    struct oh_paint_cell cells[OH_PAINT_CELLS];
+};
+
+static struct {
+    struct oh_format_map_log *log; // NULL: none.
+    struct oh_levels levels;
+} OH_OWN_LINES maps;
+
+// Written while events are recorded.
+static struct {
+    uint64_t first; // As in the table that holds, or less: only grows.
+    uint32_t folding;
+    uint32_t table_busy[TABLES];
+    struct folder folders[FOLDERS];
+} OH_OWN_LINES work;
+
+void oh_maps_init(void)
+{
+    struct oh_format_section *section = oh_recording_section(OH_SECTION_MAP_LOG, 0);
+    if (section == NULL || !oh_recording_ready(section))
+        return;
+    oh_levels_init(&maps.levels, OH_SECTION_MAPS);
+    maps.log = oh_recording_at(section->offset);
+}
+
+bool oh_maps_ready(void)
+{
+    return maps.log != NULL;
+}
+
+// --- Words that two processes share
+
+static struct oh_format_range load_range(const struct oh_format_range *from)
+{
+    return (struct oh_format_range){oh_load_acquire(&from->begin), oh_load_acquire(&from->end),
+                                    oh_load_acquire(&from->facts), oh_load_acquire(&from->call)};
+}
+
+static void store_range(struct oh_format_range *to, const struct oh_format_range *range)
+{
+    oh_store_release(&to->begin, range->begin);
+    oh_store_release(&to->end, range->end);
+    oh_store_release(&to->facts, range->facts);
+    oh_store_release(&to->call, range->call);
+}
+
+static uint64_t state_of(uint64_t ticket, enum oh_map_phase phase)
+{
+    return ticket << OH_MAP_PHASE_BITS | (uint64_t)phase;
+}
+
+static enum oh_map_phase phase_of(uint64_t state)
+{
+    return (enum oh_map_phase)(state & ((1 << OH_MAP_PHASE_BITS) - 1));
+}
+
+static struct oh_format_map_event *event_at(uint64_t ticket)
+{
+    return &maps.log->events[ticket % OH_FORMAT_MAP_EVENTS];
+}
+
+static uint64_t table_bytes(uint32_t number)
+{
+    return maps.levels.level[number / OH_FORMAT_MAP_TABLES].section->bytes / OH_FORMAT_MAP_TABLES;
+}
+
+static uint64_t table_room(uint32_t number)
+{
+    return (table_bytes(number) - sizeof(struct oh_format_map_table)) /
+           sizeof(struct oh_format_range);
+}
+
+static struct oh_format_map_table *table_at(uint32_t number)
+{
+    uint8_t *level = maps.levels.level[number / OH_FORMAT_MAP_TABLES].bytes;
+    return (struct oh_format_map_table *)(level +
+                                          number % OH_FORMAT_MAP_TABLES * table_bytes(number));
+}
+
+static struct oh_format_range *ranges_of(struct oh_format_map_table *table)
+{
+    return (struct oh_format_range *)(table + 1);
+}
+
+static uint32_t table_of(uint64_t current)
+{
+    return (uint32_t)(current & ((1 << OH_MAP_TABLE_BITS) - 1));
+}
+
+// What is read of the table that holds, when the word `current` was this.
+struct held {
+    uint64_t current;
+    uint64_t first, count;
+    struct oh_format_range *ranges;
+};
+
+static struct held held_now(void)
+{
+    uint64_t current = oh_load_acquire(&maps.log->current);
+    uint32_t number = table_of(current);
+    struct oh_format_map_table *table = table_at(number);
+    struct held held = {current, oh_load_acquire(&table->first), oh_load_acquire(&table->count),
+                        ranges_of(table)};
+    uint64_t room = table_room(number);
+    if (held.count > room) // Written anew meanwhile: whoever uses it will notice.
+        held.count = room;
+    return held;
+}
+
+static bool still_holds(const struct held *held)
+{
+    return oh_load_acquire(&maps.log->current) == held->current;
+}
+
+static bool is_reserve(const void *arg, uint32_t stack)
+{
+    (void)arg;
+    return oh_stacks_at(stack)->kind == OH_KIND_RESERVE;
+}
+
+// --- Folding
+
+enum taken { TAKEN, PASSED_OVER, NOT_YET };
+
+// Brings an event that is not ready out of the way; only when there is no time to wait for it.
+static enum taken press(struct oh_format_map_event *event, uint64_t ticket, uint64_t state)
+{
+    uint64_t pressed = state_of(ticket, OH_MAP_SKIPPED);
+    if (state == state_of(ticket, OH_MAP_PENDING))
+        pressed = state_of(ticket, OH_MAP_DONE);
+    else if (state == state_of(ticket, OH_MAP_WRITING))
+        pressed = state_of(ticket, OH_MAP_ABANDONED);
+    // Whoever was faster has made it ready, or is a folding that loses.
+    if (!oh_cas_acq_rel(&event->state, &state, pressed))
+        return NOT_YET;
+    return phase_of(pressed) == OH_MAP_DONE ? TAKEN : PASSED_OVER;
+}
+
+static enum taken look_at(struct oh_format_map_event *event, uint64_t ticket, bool pressed)
+{
+    uint64_t state = oh_load_acquire(&event->state);
+    if (state >> OH_MAP_PHASE_BITS > ticket)
+        return NOT_YET; // Used anew: this folding comes too late.
+    if (state >> OH_MAP_PHASE_BITS < ticket) {
+        // Held by the writer of an earlier one, or taken and not yet marked.
+        if (phase_of(state) == OH_MAP_ABANDONED)
+            return PASSED_OVER;
+        return pressed ? press(event, ticket, state) : NOT_YET;
+    }
+    switch (phase_of(state)) {
+    case OH_MAP_DONE: return TAKEN;
+    case OH_MAP_VOID:
+    case OH_MAP_SKIPPED:
+    case OH_MAP_ABANDONED: return PASSED_OVER;
+    default: return pressed ? press(event, ticket, state) : NOT_YET;
+    }
+}
+
+// Paints the events from `ticket` on, until one that is not ready; the ticket after the last.
+static uint64_t paint_events(struct oh_paint *paint, uint64_t ticket, uint64_t end)
+{
+    bool pressed = end - ticket >= PRESSED_AT;
+    for (; ticket < end; ticket++) {
+        struct oh_format_map_event *event = event_at(ticket);
+        enum taken taken = look_at(event, ticket, pressed);
+        if (taken == NOT_YET)
+            break;
+        struct oh_format_range range = load_range(&event->range);
+        if (taken == TAKEN)
+            oh_paint_event(paint, &range, oh_load_acquire(&event->op));
+    }
+    return ticket;
+}
+
+static struct oh_format_range range_at(const void *table, uint64_t number)
+{
+    const struct held *held = table;
+    return load_range(&held->ranges[number]);
+}
+
+static uint64_t merged_count(const struct oh_paint *paint, struct oh_paint_merge *merge, bool join)
+{
+    struct oh_paint_result result = {.join = join};
+    oh_paint_merge(paint, merge, &result);
+    return result.count;
+}
+
+// A free table of the level that is not the one that holds: it is the caller's until it is given back.
+static bool take_table(const struct held *held, uint32_t level, uint32_t *number)
+{
+    for (uint32_t i = 0; i < OH_FORMAT_MAP_TABLES; i++) {
+        uint32_t free = 0;
+        *number = level * OH_FORMAT_MAP_TABLES + i;
+        if (*number == table_of(held->current) ||
+            !oh_cas32_acq_rel(&work.table_busy[*number], &free, 1))
+            continue;
+        // From here on it cannot become the one that holds; it may have done so just before.
+        if (still_holds(held))
+            return true;
+        oh_store32_release(&work.table_busy[*number], 0);
+        return false;
+    }
+    return false;
+}
+
+// A table for so many ranges, in the smallest level that has the room, else in the largest one: false
+// when all are taken. *room is what it has.
+static bool choose_table(const struct held *held, uint64_t count, uint32_t *number)
+{
+    bool no_room = false;
+    for (uint32_t level = 0;; level++) {
+        uint32_t levels = oh_levels_count(&maps.levels);
+        if (level == levels && !oh_levels_open(&maps.levels, levels, &no_room))
+            break;
+        if (table_room(level * OH_FORMAT_MAP_TABLES) >= count)
+            return take_table(held, level, number);
+    }
+    return take_table(held, oh_levels_count(&maps.levels) - 1, number);
+}
+
+static void write_table(const struct held *held, const struct oh_paint *paint,
+                        struct oh_paint_merge *merge, uint32_t number, uint64_t first, bool join)
+{
+    struct oh_format_map_table *table = table_at(number);
+    struct oh_paint_result result = {
+        .ranges = ranges_of(table), .room = table_room(number), .join = join};
+    oh_paint_merge(paint, merge, &result);
+    uint64_t lost = result.count > result.room ? result.count - result.room : 0;
+    uint64_t generation = (held->current >> OH_MAP_TABLE_BITS) + 1;
+    uint64_t current = held->current;
+    oh_store_release(&table->count, result.count - lost);
+    oh_store_release(&table->first, first);
+    oh_store_release(&table->generation, generation);
+    if (!oh_cas_acq_rel(&maps.log->current, &current, generation << OH_MAP_TABLE_BITS | number))
+        return;
+    for (uint64_t i = 0; i < lost; i++)
+        oh_recording_count(OH_COUNTER_dropped_maps_full);
+    uint64_t known = oh_load_relaxed(&work.first);
+    while (known < first && !oh_cas_acq_rel(&work.first, &known, first))
+        continue;
+}
+
+static void fold(struct folder *folder)
+{
+    struct held held = held_now();
+    struct oh_paint paint = {.cells = folder->cells, .is_reserve = is_reserve};
+    uint64_t end = oh_load_acquire(&maps.log->next);
+    if (!still_holds(&held) || end - held.first > OH_FORMAT_MAP_EVENTS)
+        return;
+    uint64_t first = paint_events(&paint, held.first, end);
+    if (first == held.first)
+        return;
+    struct oh_paint_merge merge = {&held, range_at, held.count, 0};
+    uint64_t count = merged_count(&paint, &merge, false);
+    uint32_t number;
+    if (!choose_table(&held, count, &number))
+        return;
+    write_table(&held, &paint, &merge, number, first, count > table_room(number));
+    oh_store32_release(&work.table_busy[number], 0);
+}
+
+// Outside of signal handlers: one that jumps away, or ends its thread, would keep the table.
+static OH_NOINLINE void fold_events(bool pressed)
+{
+    uint64_t blocked;
+    if (!pressed && oh_load32_relaxed(&work.folding) != 0)
+        return;
+    (void)oh_sys_swap_signals(UINT64_MAX, &blocked);
+    (void)oh_add32_relaxed(&work.folding, 1);
+    for (uint32_t i = 0; i < FOLDERS; i++) {
+        uint32_t free = 0;
+        if (!oh_cas32_acq_rel(&work.folders[i].busy, &free, 1))
+            continue;
+        fold(&work.folders[i]);
+        oh_store32_release(&work.folders[i].busy, 0);
+        break;
+    }
+    (void)oh_add32_relaxed(&work.folding, UINT32_MAX);
+    (void)oh_sys_swap_signals(blocked, &blocked);
+}
+
+// --- Events
+
+// A place in the log, WRITING, and its ticket. False: none could be had in time.
+static bool claim(uint64_t *ticket)
+{
+    for (int i = 0; i < TRIES; i++) {
+        uint64_t first = oh_load_acquire(&work.first);
+        uint64_t next = oh_load_acquire(&maps.log->next); // After it, so never less.
+        if (next - first >= OH_FORMAT_MAP_EVENTS) {
+            fold_events(true);
+            continue;
+        }
+        struct oh_format_map_event *event = event_at(next);
+        uint64_t state = oh_load_acquire(&event->state);
+        *ticket = next;
+        if (!oh_cas_acq_rel(&maps.log->next, &next, next + 1) ||
+            phase_of(state) == OH_MAP_ABANDONED)
+            continue;
+        if (oh_cas_acq_rel(&event->state, &state, state_of(*ticket, OH_MAP_WRITING)))
+            return true;
+    }
+    oh_recording_count(OH_COUNTER_dropped_map_calls);
+    return false;
+}
+
+// False: it came too late, and has to be added again.
+static bool publish(uint64_t ticket, enum oh_map_phase phase)
+{
+    struct oh_format_map_event *event = event_at(ticket);
+    uint64_t state = state_of(ticket, OH_MAP_WRITING);
+    if (oh_cas_acq_rel(&event->state, &state, state_of(ticket, phase)))
+        return true;
+    oh_store_release(&event->state, state_of(ticket, OH_MAP_SKIPPED));
+    return false;
+}
+
+static bool add(const struct oh_format_range *range, enum oh_map_op op, enum oh_map_phase phase,
+                uint64_t *ticket)
+{
+    struct oh_format_range numbered = *range;
+    do {
+        if (!claim(ticket))
+            return false;
+        numbered.call = *ticket;
+        store_range(&event_at(*ticket)->range, &numbered);
+        oh_store_release(&event_at(*ticket)->op, op);
+    } while (!publish(*ticket, phase));
+    uint64_t used = *ticket - oh_load_relaxed(&work.first);
+    if (used >= FOLD_AT && used < UINT64_MAX / 2)
+        fold_events(used >= PRESSED_AT);
+    return true;
+}
+
+bool oh_maps_set(uint64_t begin, uint64_t end, uint32_t stack, uint32_t time_s)
+{
+    uint64_t ticket;
+    const struct oh_format_range range = {begin, end, oh_range_facts(stack, time_s), 0};
+    return add(&range, OH_MAP_SET, OH_MAP_DONE, &ticket);
+}
+
+bool oh_maps_commit(uint64_t begin, uint64_t end, uint32_t stack, uint32_t time_s)
+{
+    uint64_t ticket;
+    const struct oh_format_range range = {begin, end, oh_range_facts(stack, time_s), 0};
+    return add(&range, OH_MAP_COMMIT, OH_MAP_DONE, &ticket);
+}
+
+void oh_maps_begin_unset(struct oh_maps_unset *unset, uint64_t begin, uint64_t end)
+{
+    const struct oh_format_range range = {begin, end, 0, 0};
+    unset->noted = add(&range, OH_MAP_SET, OH_MAP_PENDING, &unset->ticket);
+}
+
+void oh_maps_end_unset(const struct oh_maps_unset *unset, bool succeeded)
+{
+    uint64_t state = state_of(unset->ticket, OH_MAP_PENDING);
+    if (!unset->noted)
+        return;
+    enum oh_map_phase phase = succeeded ? OH_MAP_DONE : OH_MAP_VOID;
+    if (!oh_cas_acq_rel(&event_at(unset->ticket)->state, &state, state_of(unset->ticket, phase)) &&
+        !succeeded)
+        oh_recording_count(OH_COUNTER_dropped_map_calls); // It was pressed, and is gone by now.
+}
+
+// --- Questions
+
+// From the newest event backwards. What decides the address is known when an event or a range covers it;
+// those that lie beside it narrow what is decided by the same. A commit that covers it decides only if
+// what is older is a reservation; the oldest such commit is the one that came upon it.
+struct search {
+    uint64_t address;
+    struct oh_format_range piece;  // What is left between the neighbours.
+    struct oh_format_range commit; // Stack 0: none.
+};
+
+// True when the range covers the address.
+static bool narrow(struct search *search, const struct oh_format_range *range)
+{
+    struct oh_format_range *piece = &search->piece;
+    if (range->end <= search->address) {
+        piece->begin = range->end > piece->begin ? range->end : piece->begin;
+        return false;
+    }
+    if (range->begin > search->address) {
+        piece->end = range->begin < piece->end ? range->begin : piece->end;
+        return false;
+    }
+    piece->begin = range->begin > piece->begin ? range->begin : piece->begin;
+    piece->end = range->end < piece->end ? range->end : piece->end;
+    return true;
+}
+
+static void decide(struct search *search, const struct oh_format_range *range)
+{
+    uint32_t stack = oh_range_stack(range);
+    if (oh_range_stack(&search->commit) != 0 && stack != 0 && is_reserve(NULL, stack))
+        range = &search->commit;
+    search->piece.facts = range->facts;
+    search->piece.call = range->call;
+}
+
+static bool search_events(struct search *search, const struct held *held)
+{
+    uint64_t end = oh_load_acquire(&maps.log->next);
+    for (uint64_t ticket = end; ticket-- > held->first;) {
+        const struct oh_format_map_event *event = event_at(ticket);
+        uint64_t state = oh_load_acquire(&event->state);
+        struct oh_format_range range = load_range(&event->range);
+        if ((state != state_of(ticket, OH_MAP_DONE) && state != state_of(ticket, OH_MAP_PENDING)) ||
+            range.begin >= range.end || !narrow(search, &range))
+            continue;
+        if (oh_load_acquire(&event->op) == OH_MAP_SET) {
+            decide(search, &range);
+            return true;
+        }
+        search->commit = range;
+    }
+    return false;
+}
+
+static void search_table(struct search *search, const struct held *held)
+{
+    const struct oh_format_range nothing = {0};
+    uint64_t low = 0, high = held->count;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (oh_load_acquire(&held->ranges[middle].end) > search->address)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    if (low > 0) {
+        struct oh_format_range before = load_range(&held->ranges[low - 1]);
+        (void)narrow(search, &before);
+    }
+    struct oh_format_range range = nothing;
+    if (low < held->count)
+        range = load_range(&held->ranges[low]);
+    decide(search, low < held->count && narrow(search, &range) ? &range : &nothing);
+}
+
+bool oh_maps_find(uint64_t address, struct oh_format_range *piece)
+{
+    for (int i = 0; i < FIND_TRIES; i++) {
+        struct search search = {.address = address, .piece = {.end = UINT64_MAX}};
+        struct held held = held_now();
+        if (!still_holds(&held))
+            continue;
+        if (!search_events(&search, &held))
+            search_table(&search, &held);
+        if (!still_holds(&held))
+            continue;
+        *piece = search.piece;
+        return true;
+    }
+    return false;
+}
+
+uint64_t oh_maps_reserved(uint64_t begin, uint64_t end)
+{
+    uint64_t bytes = 0;
+    for (int i = 0; i < PIECES && begin < end; i++) {
+        struct oh_format_range piece;
+        if (!oh_maps_find(begin, &piece))
+            break;
+        uint64_t stop = piece.end < end ? piece.end : end;
+        uint32_t stack = oh_range_stack(&piece);
+        if (stack != 0 && is_reserve(NULL, stack))
+            bytes += stop - begin;
+        begin = stop;
+    }
+    return bytes;
+}
