@@ -59,6 +59,11 @@ long oh_sys_mprotect(void *addr, size_t length, int prot)
     return call3(SYS_mprotect, (long)addr, (long)length, prot);
 }
 
+long oh_sys_brk(void *end)
+{
+    return call1(SYS_brk, (long)end);
+}
+
 long oh_sys_shmat(int id, const void *addr, int flags)
 {
     return call3(SYS_shmat, id, (long)addr, flags);

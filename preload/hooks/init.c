@@ -26,7 +26,10 @@
 #include "recording/recording.h"
 #include "tables/filter.h"
 #include "tables/live.h"
+#include "tables/maps.h"
 #include "tables/stacks.h"
+#include "track/mapping.h"
+#include "track/owner.h"
 #include "track/track.h"
 
 // Samples that are rarer have little in common, and leave what is remembered of them cold.
@@ -79,6 +82,7 @@ static void start(enum oh_format_off_reason *reason, int *error)
     struct oh_format_header *header = oh_recording_header();
     oh_stacks_init();
     oh_live_init();
+    oh_maps_init();
     if (config.exact)
         oh_filter_pin_all();
     if (header->budget.ppm != 0)
@@ -89,10 +93,12 @@ static void start(enum oh_format_off_reason *reason, int *error)
         oh_recall_enable();
     oh_unwind_init();
     oh_nesting_settle();
+    oh_owner_init((uint64_t)(uintptr_t)oh_real.malloc);
     oh_modules_init();
     oh_end_init(&config);
     oh_leave_arm(oh_end_run);
     prepare_program();
+    oh_mapping_start(header, oh_entry_phase);
     header->counters[OH_COUNTER_early_calls] = oh_boot_calls();
     oh_track_start(header, oh_entry_phase);
 }

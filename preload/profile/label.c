@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "offheap/format.h"
+#include "profile/ranges.h"
 #include "profile/symbols.h"
 
 enum { NOT_FOUND = -1 };
@@ -315,10 +316,17 @@ static void set_package_of_init(const struct oh_label_stack *stack, struct oh_la
         set_package(labels, "[unknown]");
 }
 
+static const char *kind_of(const struct oh_label_stack *stack)
+{
+    const char *name = oh_kind_name(stack->kind);
+    if (stack->kind == OH_KIND_MALLOC && has_role(stack, ROLE_THREAD_STARTER))
+        return "thread";
+    return name != NULL ? name : "unknown";
+}
+
 void oh_label_stack(const struct oh_label_stack *stack, struct oh_labels *labels)
 {
-    bool starts_thread = has_role(stack, ROLE_THREAD_STARTER);
-    labels->kind = starts_thread ? "thread" : "malloc";
+    labels->kind = kind_of(stack);
     labels->phase = phase_of(stack);
     labels->package_len = 0;
     labels->package[0] = '\0';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a stack says of the moment and the purpose of its allocations: phase (init, main, unknown),
-// kind (malloc, thread) and the package whose initialisation runs, from the names of its frames
+// kind (malloc, thread, mmap and its like) and the package whose initialisation runs, from the names of its frames
 // and what the library noted. Pure functions over texts; nothing is kept, any thread. Host-safe.
 
 #ifndef OH_PROFILE_LABEL_H
@@ -28,7 +28,7 @@ struct oh_label_stack {
 };
 
 struct oh_labels {
-    const char *kind;                   // "malloc", "thread".
+    const char *kind;                   // "malloc", "thread", or oh_kind_name() of what is mapped.
     const char *phase;                  // "init", "main", "unknown".
     size_t package_len;                 // 0: the sample has no init_package.
     char package[OH_LABEL_PACKAGE_MAX]; // Import path, or "[constructor]", "[thread]".

@@ -17,6 +17,7 @@
 #include "offheap/hash.h"
 #include "profile/keymap.h"
 #include "profile/label.h"
+#include "profile/ranges.h"
 #include "profile/remarks.h"
 
 enum {
@@ -40,7 +41,7 @@ struct place {
     uint32_t location;
 };
 
-// What the live blocks of one stack add up to. The variance is that of the estimate: a block of n
+// What the live blocks, or the mapped ranges, of one stack add up to. The variance is that of the estimate: a block of n
 // bytes that stands for w objects was taken with probability 1/w; it adds w(w-1) to the variance of
 // the objects, n*n*w(w-1) to that of the bytes.
 struct holding {
@@ -381,12 +382,18 @@ static void set_values(const struct build *build, const struct oh_view_stack *st
     sample->variances[OH_VALUE_INUSE_SPACE] = sane_variance(held.bytes_variance);
 }
 
+// Whether a stack is of a kind that profiles show: what the program, or C code in it, does itself.
+static bool is_shown(const struct oh_view_stack *stack)
+{
+    return stack->kind >= OH_KIND_MALLOC && stack->kind <= OH_KIND_FILE;
+}
+
 static int write_stack(void *arg, const struct oh_view_stack *stack)
 {
     struct build *build = arg;
     if (must_stop(build, STACKS_PER_LOOK))
         return -ETIMEDOUT;
-    if (stack->alloc_objects == 0 && stack->alloc_bytes == 0)
+    if (!is_shown(stack) || (stack->alloc_objects == 0 && stack->alloc_bytes == 0))
         return 0;
     build->depth = 0;
     build->frame_count = 0;
@@ -445,6 +452,37 @@ static int add_block(void *arg, const struct oh_view_block *block)
     held->objects_variance += variance;
     held->bytes_variance += size * size * variance;
     return 0;
+}
+
+// A call counts as long as a byte of it is mapped. What is left of one call has one number, and other
+// calls may have mapped over its middle.
+static int count_call(struct build *build, struct oh_keymap *calls, uint64_t call, bool *is_new)
+{
+    uint32_t seen;
+    *is_new = !oh_keymap_find(calls, call, &seen);
+    return *is_new ? oh_keymap_put(calls, build->arena, call, 1) : 0;
+}
+
+// Ranges are never estimates.
+static int add_ranges(struct build *build)
+{
+    struct oh_view_ranges ranges;
+    struct oh_keymap calls = {0};
+    int rc = oh_ranges_read(build->view, build->arena, &ranges);
+    for (uint64_t i = 0; i < ranges.count && rc == 0; i++) {
+        const struct oh_view_range *range = &ranges.ranges[i];
+        struct holding *held = NULL;
+        bool is_new = false;
+        rc = get_holding(build, range->stack, &held);
+        if (rc == 0)
+            rc = count_call(build, &calls, range->call, &is_new);
+        if (rc != 0)
+            break;
+        held->bytes += range->end - range->begin;
+        if (is_new)
+            held->objects += UINT64_C(1) << build->view->header->weight_shift;
+    }
+    return rc;
 }
 
 static int64_t round_objects(int64_t fixed, uint32_t shift)
@@ -536,6 +574,8 @@ int oh_writer_build(struct oh_view *view, struct oh_symbols *symbols,
     int rc = begin_profile(build);
     if (rc == 0)
         rc = oh_view_each_block(view, add_block, build);
+    if (rc == 0)
+        rc = add_ranges(build);
     if (rc == 0)
         rc = oh_view_each_stack(view, write_stack, build);
     if (rc != 0)

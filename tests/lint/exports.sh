@@ -10,7 +10,7 @@ nm -D "$library" >/dev/null || { fault "$library: cannot be read"; finish; }
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-sed -n 's/^OH_HOOK(\([A-Za-z0-9_]*\)).*/\1/p' "$1/include/offheap/hooks.def" | sort \
+sed -nE 's/^OH_HOOK(_RAW)?\(([A-Za-z0-9_]*)\).*/\2/p' "$1/include/offheap/hooks.def" | sort \
     >"$scratch/hooks"
 nm -D --defined-only "$library" | awk '{ sub(/@.*/, "", $NF); print $NF }' | grep -v '^offheap_' |
     sort >"$scratch/exports" || true

@@ -16,6 +16,8 @@
 
 #include "offheap/format.h"
 
+enum { OH_MAP_COPIES = 64 }; // Tries, each of which a busy process may spoil.
+
 // No recording is larger (the bound of OFFHEAP_MAX_BYTES is far below); a file that is, is
 // something else.
 static const uint64_t max_file_bytes = UINT64_C(1) << 40;
@@ -113,6 +115,42 @@ static int copy_kind(int fd, const struct oh_format_header *header, uint32_t id,
     return 0;
 }
 
+// The word of the log that says which table of maps holds.
+static uint64_t map_word(const struct oh_snapshot *copy, const struct oh_format_header *header)
+{
+    uint64_t word = 0;
+    for (size_t i = 0; i < OH_FORMAT_SECTIONS; i++) {
+        const struct oh_format_section *const s = &header->sections[i];
+        if (s->id == OH_SECTION_MAP_LOG && s->offset < copy->size &&
+            copy->size - s->offset >= sizeof word) {
+            memcpy(&word, (const uint8_t *)copy->bytes + s->offset, sizeof word);
+        }
+    }
+    return word;
+}
+
+// The log of maps and the tables are whole when no other table came to hold while they were copied.
+static int copy_maps(int fd, const char *name, const struct oh_format_header *header,
+                     struct oh_snapshot *copy, struct oh_err *err)
+{
+    uint64_t before = 0;
+    int result = 0;
+    for (int i = 0; i < OH_MAP_COPIES && result == 0; i++) {
+        result = follow(fd, name, copy, err);
+        if (result == 0) {
+            result = copy_kind(fd, header, OH_SECTION_MAP_LOG, copy);
+        }
+        if (result == 0 && i > 0 && map_word(copy, header) == before) {
+            return 0;
+        }
+        before = map_word(copy, header);
+        if (result == 0) {
+            result = copy_kind(fd, header, OH_SECTION_MAPS, copy);
+        }
+    }
+    return result;
+}
+
 static int cannot_read(int code, const char *name, struct oh_err *err)
 {
     return oh_err_set(err, code, "cannot read %s: %s", name, strerror(-code));
@@ -124,6 +162,10 @@ static int copy_sections(int fd, const char *name, struct oh_snapshot *copy, str
     // and those never change.
     struct oh_format_header header;
     memcpy(&header, copy->bytes, sizeof header);
+    const int maps = copy_maps(fd, name, &header, copy, err);
+    if (maps < 0) {
+        return cannot_read(maps, name, err);
+    }
     for (size_t i = 0; i < sizeof copy_order / sizeof copy_order[0]; i++) {
         // What was just copied may refer to a level that was opened meanwhile.
         int result = follow(fd, name, copy, err);
