@@ -245,6 +245,11 @@ long oh_sys_nanosleep_ns(uint64_t ns)
     return call2(SYS_nanosleep, (long)&ts, 0);
 }
 
+long oh_sys_yield(void)
+{
+    return call1(SYS_sched_yield, 0);
+}
+
 long oh_sys_getrandom(void *buf, size_t size)
 {
     enum { NONBLOCK = 1 };

@@ -62,6 +62,7 @@ long oh_sys_getppid(void);
 long oh_sys_gettid(void);
 uint64_t oh_sys_clock_ns(clockid_t clock);
 long oh_sys_nanosleep_ns(uint64_t ns);
+long oh_sys_yield(void); // Lets another thread have the processor, if one wants it.
 long oh_sys_getrandom(void *buf, size_t size);
 // Sets the calling thread's blocked signals and tells which were (a bit each, signal 1 lowest).
 long oh_sys_swap_signals(uint64_t blocked, uint64_t *before);

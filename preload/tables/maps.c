@@ -13,9 +13,13 @@
 enum {
     FOLD_AT = OH_FORMAT_MAP_EVENTS / 4,        // Events that make a folding worth its while,
     PRESSED_AT = OH_FORMAT_MAP_EVENTS / 4 * 3, // and that leave no time to wait for others.
-    FOLDERS = OH_FORMAT_MAP_TABLES - 1,
+    LAST_AT = OH_FORMAT_MAP_EVENTS / 16 * 15,  // Not even for the system's answer to a call.
+    FOLDERS = 6,
     TABLES = OH_FORMAT_MAX_LEVELS * OH_FORMAT_MAP_TABLES,
-    TRIES = 64,
+    TRIES = 1000, // For a place in the log. When it is full, some of them are waits:
+    WAITS_A_FOLDING = 4,
+    YIELDS = 400,
+    SLEEP_NS = 100000,
     FIND_TRIES = 8,
     PIECES = 64, // Of a range that is committed.
 };
@@ -161,8 +165,9 @@ static enum taken press(struct oh_format_map_event *event, uint64_t ticket, uint
     return phase_of(pressed) == OH_MAP_DONE ? TAKEN : PASSED_OVER;
 }
 
-static enum taken look_at(struct oh_format_map_event *event, uint64_t ticket, bool pressed)
+static enum taken look_at(struct oh_format_map_event *event, uint64_t ticket, uint64_t used)
 {
+    bool pressed = used >= PRESSED_AT;
     uint64_t state = oh_load_acquire(&event->state);
     if (state >> OH_MAP_PHASE_BITS > ticket)
         return NOT_YET; // Used anew: this folding comes too late.
@@ -177,6 +182,7 @@ static enum taken look_at(struct oh_format_map_event *event, uint64_t ticket, bo
     case OH_MAP_VOID:
     case OH_MAP_SKIPPED:
     case OH_MAP_ABANDONED: return PASSED_OVER;
+    case OH_MAP_PENDING: return used >= LAST_AT ? press(event, ticket, state) : NOT_YET;
     default: return pressed ? press(event, ticket, state) : NOT_YET;
     }
 }
@@ -184,10 +190,10 @@ static enum taken look_at(struct oh_format_map_event *event, uint64_t ticket, bo
 // Paints the events from `ticket` on, until one that is not ready; the ticket after the last.
 static uint64_t paint_events(struct oh_paint *paint, uint64_t ticket, uint64_t end)
 {
-    bool pressed = end - ticket >= PRESSED_AT;
+    uint64_t used = end - ticket;
     for (; ticket < end; ticket++) {
         struct oh_format_map_event *event = event_at(ticket);
-        enum taken taken = look_at(event, ticket, pressed);
+        enum taken taken = look_at(event, ticket, used);
         if (taken == NOT_YET)
             break;
         struct oh_format_range range = load_range(&event->range);
@@ -228,19 +234,20 @@ static bool take_table(const struct held *held, uint32_t level, uint32_t *number
     return false;
 }
 
-// A table for so many ranges, in the smallest level that has the room, else in the largest one: false
-// when all are taken. *room is what it has.
+// A table for so many ranges, in the smallest level that has the room and a free one, else in the largest.
+// False when all are taken.
 static bool choose_table(const struct held *held, uint64_t count, uint32_t *number)
 {
     bool no_room = false;
-    for (uint32_t level = 0;; level++) {
-        uint32_t levels = oh_levels_count(&maps.levels);
-        if (level == levels && !oh_levels_open(&maps.levels, levels, &no_room))
-            break;
-        if (table_room(level * OH_FORMAT_MAP_TABLES) >= count)
-            return take_table(held, level, number);
+    uint32_t levels = oh_levels_count(&maps.levels);
+    for (uint32_t level = 0; level < levels; level++) {
+        if (table_room(level * OH_FORMAT_MAP_TABLES) >= count && take_table(held, level, number))
+            return true;
+        if (level + 1 == levels && still_holds(held) &&
+            oh_levels_open(&maps.levels, levels, &no_room))
+            levels = oh_levels_count(&maps.levels);
     }
-    return take_table(held, oh_levels_count(&maps.levels) - 1, number);
+    return take_table(held, levels - 1, number);
 }
 
 static void write_table(const struct held *held, const struct oh_paint *paint,
@@ -306,6 +313,17 @@ static OH_NOINLINE void fold_events(bool pressed)
 
 // --- Events
 
+// The log is full: whoever folds it may have been stopped on this very processor.
+static OH_COLD OH_NOINLINE void wait_for_room(int attempt)
+{
+    if (attempt % WAITS_A_FOLDING == 0)
+        fold_events(true);
+    else if (attempt < YIELDS)
+        (void)oh_sys_yield();
+    else
+        (void)oh_sys_nanosleep_ns(SLEEP_NS);
+}
+
 // A place in the log, WRITING, and its ticket. False: none could be had in time.
 static bool claim(uint64_t *ticket)
 {
@@ -313,7 +331,7 @@ static bool claim(uint64_t *ticket)
         uint64_t first = oh_load_acquire(&work.first);
         uint64_t next = oh_load_acquire(&maps.log->next); // After it, so never less.
         if (next - first >= OH_FORMAT_MAP_EVENTS) {
-            fold_events(true);
+            wait_for_room(i);
             continue;
         }
         struct oh_format_map_event *event = event_at(next);

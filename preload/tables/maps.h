@@ -14,14 +14,14 @@
 //   writes, and makes it DONE or PENDING. Tables hold OH_FORMAT_MAP_EVENTS events at most; when a
 //   quarter is used, the thread that notices folds the oldest ones into a new table: it takes a free
 //   table (a private word for each), writes all ranges there, and makes it the one that holds by one
-//   compare-and-swap of `current`. No range is ever moved or changed in a table that holds. With four
-//   tables in a level, three threads may fold at once: one that is stopped in the middle blocks nobody,
-//   and loses when it goes on.
+//   compare-and-swap of `current`. No range is ever moved or changed in a table that holds. There are
+//   four tables in a level, so several threads may fold at once: one that is stopped in the middle blocks
+//   nobody, and loses when it goes on.
 //
 // States of an event: any idle one (UNUSED, DONE, VOID, SKIPPED of an earlier ticket) -> WRITING ->
 //   DONE, or -> PENDING -> DONE or VOID. Folding stops at an event that is WRITING or PENDING, or that is
-//   taken and not yet marked. When three quarters are used it does not stop: PENDING becomes DONE,
-//   an unmarked one SKIPPED, WRITING becomes ABANDONED; the writer of an abandoned event makes it
+//   taken and not yet marked. When three quarters are used it does not stop: an unmarked
+//   one becomes SKIPPED, WRITING becomes ABANDONED, and near the end PENDING becomes DONE; the writer of an abandoned event makes it
 //   SKIPPED and begins anew with a later ticket, before anybody relies on it. Until then its
 //   place is passed over by later tickets.
 // Writers. Any thread, signal handlers included: adding holds nothing. All signals are blocked for the
@@ -31,8 +31,10 @@
 //   (acq_rel), which is loaded with acquire. Who has read a table or an event that was meanwhile used
 //   anew finds another value in `current`, and looks again: for that the words are stored with release
 //   and loaded with acquire.
-// Progress. Every loop is bounded. An event that finds no place is counted (dropped_map_calls): for
-//   that, three quarters of all places must fill while three foldings stand still. A range that no table
+// Progress. Every loop is bounded. Nobody waits for a stopped thread; a thread that finds the log full
+//   begins a folding of its own and gives up the processor in turn, for 50 ms at most. Then its event is
+//   counted (dropped_map_calls). No program comes near: it takes four hundred calls in the time of one
+//   folding, and the system lets one thread of a process map at a time. A range that no table
 //   has room for is counted (dropped_maps_full) when the neighbours of one stack were joined before
 //   and that did not do.
 // Dead writer. Killed anywhere: the table that holds and the events after it are whole. An event in

@@ -89,22 +89,31 @@ int oh_tables_sum(const void *base, size_t size, struct oh_tables_sum *sum)
     return 0;
 }
 
-int oh_tables_sum_file(const char *path, struct oh_tables_sum *sum)
+void *oh_tables_map_file(const char *path, size_t *size)
 {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return -errno;
+        return NULL;
     if (fstat(fd, &st) < 0 || st.st_size == 0) {
         (void)close(fd);
-        return -ENODATA;
+        errno = ENODATA;
+        return NULL;
     }
-    void *base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    *size = (size_t)st.st_size;
+    void *base = mmap(NULL, *size, PROT_READ, MAP_SHARED, fd, 0);
     (void)close(fd);
-    if (base == MAP_FAILED)
+    return base != MAP_FAILED ? base : NULL;
+}
+
+int oh_tables_sum_file(const char *path, struct oh_tables_sum *sum)
+{
+    size_t size;
+    void *base = oh_tables_map_file(path, &size);
+    if (base == NULL)
         return -errno;
-    int rc = oh_tables_sum(base, (size_t)st.st_size, sum);
-    (void)munmap(base, (size_t)st.st_size);
+    int rc = oh_tables_sum(base, size, sum);
+    (void)munmap(base, size);
     return rc;
 }
 

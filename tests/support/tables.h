@@ -35,6 +35,9 @@ struct oh_tables_sum {
     uint64_t damaged;
 };
 
+// Maps the file for reading: NULL, with errno, when that cannot be.
+void *oh_tables_map_file(const char *path, size_t *size);
+
 // Maps the file and adds up: 0, or a negative errno (-EINVAL when the view refuses it).
 int oh_tables_sum_file(const char *path, struct oh_tables_sum *sum);
 
