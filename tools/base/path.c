@@ -30,6 +30,18 @@ bool oh_str_ends_with(const char *text, const char *end)
     return len >= end_len && strcmp(text + len - end_len, end) == 0;
 }
 
+bool oh_str_in_list(const char *list, const char *word)
+{
+    const size_t len = strlen(word);
+    for (const char *at = list; len > 0 && at != NULL; at = strchr(at, ',')) {
+        at += at != list || *at == ',';
+        if (strncmp(at, word, len) == 0 && (at[len] == ',' || at[len] == '\0')) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool oh_str_parse_u64(const char *text, uint64_t *value)
 {
     if (text[0] == '\0' || text[strspn(text, "0123456789")] != '\0') {

@@ -17,6 +17,9 @@ __attribute__((format(printf, 1, 2))) char *oh_str_printf(const char *fmt, ...);
 
 bool oh_str_ends_with(const char *text, const char *end);
 
+// Whether a word is one of a list "a,b,c".
+bool oh_str_in_list(const char *list, const char *word);
+
 // A whole decimal number, digits only.
 bool oh_str_parse_u64(const char *text, uint64_t *value);
 

@@ -5,15 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/path.h"
 #include "cli/cli.h"
 #include "cli/words.h"
 #include "pprof/export.h"
 #include "reader/reader.h"
 
-enum { OH_EXPORT_BINARY = OH_CLI_LONG_ONLY };
+enum { OH_EXPORT_BINARY = OH_CLI_LONG_ONLY, OH_EXPORT_KIND };
 
 static const struct oh_cli_option options[] = {
     {'o', "output", "FILE", "write the profile to FILE (- is the standard output)"},
+    {OH_EXPORT_KIND, "kind", "KINDS",
+     "only these kinds, comma-separated: malloc, thread, mmap, reserve, shm, file"},
     {OH_EXPORT_BINARY, "binary", "DIR",
      "look for binaries and debug files in DIR, too, by build id (repeatable)"},
     {0},
@@ -21,6 +24,7 @@ static const struct oh_cli_option options[] = {
 
 struct oh_export_options {
     const char *output;
+    const char *kinds; // NULL: all.
     const char **dirs; // As many as there are arguments.
     size_t dir_count;
     const char *what;
@@ -35,6 +39,12 @@ static int parse(const struct oh_cli_command *command, int argc, char **argv,
     for (int id = oh_cli_next(&p, &value); id != 0; id = oh_cli_next(&p, &value)) {
         switch (id) {
         case 'o': o->output = value; break;
+        case OH_EXPORT_KIND:
+            o->kinds = value;
+            if (oh_words_check_kinds(command, value) < 0) {
+                return OH_EXIT_USAGE;
+            }
+            break;
         case OH_EXPORT_BINARY: o->dirs[o->dir_count++] = value; break;
         default: return p.status;
         }
@@ -45,6 +55,26 @@ static int parse(const struct oh_cli_command *command, int argc, char **argv,
     }
     o->what = argv[p.first];
     return -1;
+}
+
+struct oh_export_filter {
+    const struct oh_profile *profile;
+    const char *kinds;
+};
+
+static bool is_wanted(void *arg, const struct oh_profile_sample *sample)
+{
+    const struct oh_export_filter *const filter = arg;
+    return oh_str_in_list(filter->kinds,
+                          oh_profile_text(filter->profile, sample->labels[OH_LABEL_KIND]));
+}
+
+static void keep_kinds(struct oh_profile *profile, const char *kinds)
+{
+    struct oh_export_filter filter = {profile, kinds};
+    if (kinds != NULL) {
+        oh_profile_keep_samples(profile, is_wanted, &filter);
+    }
 }
 
 static int export_opened(const struct oh_export_options *o, struct oh_reader *reader)
@@ -62,6 +92,7 @@ static int export_opened(const struct oh_export_options *o, struct oh_reader *re
         oh_cli_print_error(&err);
         return OH_EXIT_FAILED;
     }
+    keep_kinds(&made.profile, o->kinds);
     char *const fallback = o->output == NULL ? oh_words_default_profile(reader) : NULL;
     const char *const path = o->output != NULL ? o->output : fallback;
     result = path != NULL ? oh_export_write(&made.profile, path, &err) : oh_err_no_memory(&err);
@@ -106,7 +137,7 @@ static int run(const struct oh_cli_command *command, int argc, char **argv)
 static const struct oh_cli_command export_command = {
     .name = "export",
     .help = "Write a recording, or that of a live process, as a pprof profile",
-    .synopsis = "[-o FILE] [--binary DIR]... RECORDING | PID",
+    .synopsis = "[-o FILE] [--kind KINDS] [--binary DIR]... RECORDING | PID",
     .page = "offheap-export",
     .options = options,
     .run = run,

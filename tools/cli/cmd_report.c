@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "cli/cli.h"
 #include "cli/input.h"
+#include "cli/words.h"
 #include "report/diff.h"
 #include "report/render.h"
 
@@ -27,7 +28,8 @@ static const struct oh_cli_option options[] = {
     {OH_REPORT_SORT, "sort", "VALUE",
      "inuse_space (default), inuse_objects, alloc_space or alloc_objects"},
     {OH_REPORT_PHASE, "phase", "PHASE", "only init, main or unknown"},
-    {OH_REPORT_KIND, "kind", "KIND", "only this kind: malloc, thread"},
+    {OH_REPORT_KIND, "kind", "KINDS",
+     "only these kinds, comma-separated: malloc, thread, mmap, reserve, shm, file"},
     {OH_REPORT_FOCUS, "focus", "RE", "only stacks with a function, file or module that matches"},
     {OH_REPORT_LIMIT, "limit", "N", "stacks shown (20), 0: all"},
     {OH_REPORT_DIFF, "diff", NULL, "compare two: OLD NEW, what grew first"},
@@ -86,7 +88,7 @@ static int take_option(const struct oh_cli_command *command, struct oh_report_op
     switch (id) {
     case OH_REPORT_SORT: return take_sort(command, &o->query, value);
     case OH_REPORT_PHASE: return take_phase(command, &o->query, value);
-    case OH_REPORT_KIND: o->query.kind = value; return 0;
+    case OH_REPORT_KIND: o->query.kind = value; return oh_words_check_kinds(command, value);
     case OH_REPORT_FOCUS: o->query.focus = value; return 0;
     case OH_REPORT_LIMIT: return take_limit(command, &o->query, value);
     case OH_REPORT_DIFF: o->is_diff = true; return 0;

@@ -16,7 +16,7 @@ _offheap()
     case $previous in
     --sort) words='inuse_space inuse_objects alloc_space alloc_objects' ;;
     --phase) words='init main unknown' ;;
-    --kind) words='malloc thread' ;;
+    --kind) words='malloc thread mmap reserve shm file' ;;
     --dir | --binary)
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
         return
@@ -46,7 +46,7 @@ _offheap()
             done
             words='-o --output --exact --sample --max-overhead --depth --max-bytes --dir --keep --help --'
             ;;
-        export) words='-o --output --binary --help' ;;
+        export) words='-o --output --kind --binary --help' ;;
         report) words='--sort --phase --kind --focus --limit --diff --binary --help' ;;
         help) words='run export report list version' ;;
         *) words='--help' ;;

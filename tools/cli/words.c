@@ -83,3 +83,26 @@ void oh_words_tell_profile(const char *path, const struct oh_profile *profile, s
     free(quoted);
     free(totals);
 }
+
+int oh_words_check_kinds(const struct oh_cli_command *command, const char *kinds)
+{
+    static const char *const known = "malloc,thread,mmap,reserve,shm,file";
+    char word[sizeof "reserve"];
+    for (const char *at = kinds;; at++) {
+        const size_t len = strcspn(at, ",");
+        const size_t kept = len < sizeof word - 1 ? len : sizeof word - 1;
+        memcpy(word, at, kept);
+        word[kept] = '\0';
+        if (len != kept || !oh_str_in_list(known, word)) {
+            (void)oh_cli_usage(command,
+                               "--kind %s: a list of malloc, thread, mmap, reserve, shm and "
+                               "file, with commas between them",
+                               kinds);
+            return -1;
+        }
+        at += len;
+        if (*at == '\0') {
+            return 0;
+        }
+    }
+}

@@ -6,8 +6,9 @@
 // Standard errors are not in the file: they are computed from the values. A sample whose objects
 // of mean size n were taken with probability 1-exp(-n/R), R the profile's period, each stands for
 // w = 1/(1-exp(-n/R)) objects; the variance of their estimated number is objects*(w-1), that of
-// their bytes n*n times as much. With a period of 1 everything is exact. Where the mean changed
-// while the process ran, a sample has means of its own for R, as labels (struct oh_pprof_mean).
+// their bytes n*n times as much. With a period of 1 everything is exact, and what is mapped (label
+// `kind`) always is. Where the mean changed while the process ran, a sample has means of its own
+// for R, as labels (struct oh_pprof_mean).
 
 #ifndef OH_PROFILE_DECODE_H
 #define OH_PROFILE_DECODE_H

@@ -14,6 +14,7 @@
 #include "base/path.h"
 #include "profile/decode.h"
 #include "profile/pprof.h"
+#include "profile/ranges.h"
 
 void *oh_decode_push(struct oh_decode_array *array, size_t size)
 {
@@ -278,10 +279,25 @@ static int add_value(struct oh_decoder *d, uint64_t value)
     return 0;
 }
 
+// What is mapped is never sampled.
+static bool is_of_maps(const struct oh_decoder *d, const struct oh_profile_sample *sample)
+{
+    const char *const kind = oh_profile_text(d->profile, sample->labels[OH_LABEL_KIND]);
+    for (uint8_t k = OH_KIND_MMAP; k < OH_KIND_COUNT; k++) {
+        if (strcmp(kind, oh_kind_name(k)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void set_values(const struct oh_decoder *d, struct oh_profile_sample *sample)
 {
     for (int i = 0; i < OH_VALUE_COUNT; i++) {
         sample->values[i] = d->values[d->value_place[i]];
+    }
+    if (is_of_maps(d, sample)) {
+        return;
     }
     for (int i = 0; i < OH_PPROF_MEANS; i++) {
         const struct oh_pprof_mean *const pair = oh_pprof_mean(i);

@@ -16,6 +16,7 @@ enum {
     OH_REPORT_SHARE_WIDTH = 7,
     OH_REPORT_ERROR_WIDTH = 7,
     OH_REPORT_COUNT_WIDTH = 11,
+    OH_REPORT_LINE_BYTES = 240,
 };
 
 static void print_when(FILE *out, int64_t time_ns)
@@ -75,33 +76,43 @@ static void print_total(FILE *out, const char *name, const struct oh_report_sum 
                   error, count, sum->values[objects] == 1 ? "" : "s");
 }
 
-// In use by phase, in the order in which a program goes through them.
-static void print_phases(FILE *out, const struct oh_profile *profile)
+// In use by the values of a label; nothing when there are fewer of them than `least`.
+static void print_parts(FILE *out, const struct oh_profile *profile, enum oh_profile_label label,
+                        const char *name, const char *const *values, size_t least)
 {
-    static const char *const phases[] = {"init", "main", "unknown"};
-    const char *gap = "  by phase   ";
-    for (size_t p = 0; p < sizeof phases / sizeof phases[0]; p++) {
+    char line[OH_REPORT_LINE_BYTES] = "";
+    size_t len = 0;
+    size_t parts = 0;
+    for (; *values != NULL; values++) {
         double bytes = 0;
         size_t samples = 0;
         for (uint32_t i = 0; i < profile->sample_count; i++) {
             const struct oh_profile_sample *const sample = &profile->samples[i];
-            const char *const phase = oh_profile_text(profile, sample->labels[OH_LABEL_PHASE]);
-            if (strcmp(phase, phases[p]) == 0) {
+            if (strcmp(oh_profile_text(profile, sample->labels[label]), *values) == 0) {
                 bytes += (double)sample->values[OH_VALUE_INUSE_SPACE];
                 samples++;
             }
         }
-        if (samples == 0) {
-            continue;
-        }
         char size[OH_HUMAN_BYTES];
         oh_human_format_bytes(bytes, size);
-        (void)fprintf(out, "%s%s %s", gap, phases[p], size);
-        gap = ", ";
+        if (samples > 0 && len < sizeof line) {
+            len += (size_t)snprintf(line + len, sizeof line - len, "%s%s %s",
+                                    parts == 0 ? "" : ", ", *values, size);
+            parts++;
+        }
     }
-    if (gap[0] == ',') {
-        (void)fputs(" in use\n", out);
+    if (parts >= least) {
+        (void)fprintf(out, "  %-10s %s in use\n", name, line);
     }
+}
+
+// In the order in which a program goes through them.
+static void print_phases(FILE *out, const struct oh_profile *profile)
+{
+    static const char *const phases[] = {"init", "main", "unknown", NULL};
+    static const char *const kinds[] = {"malloc", "thread", "mmap", "reserve", "shm", "file", NULL};
+    print_parts(out, profile, OH_LABEL_PHASE, "by phase", phases, 1);
+    print_parts(out, profile, OH_LABEL_KIND, "by kind", kinds, 2);
 }
 
 static void print_filters(FILE *out, const struct oh_report_query *query,

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/path.h"
 #include "profile/pprof.h"
 
 bool oh_report_parse_sort(const char *name, enum oh_profile_value *value)
@@ -87,7 +88,9 @@ bool oh_report_filter_matches(const struct oh_report_filter *filter,
                               const struct oh_profile_sample *sample)
 {
     return label_matches(profile, sample->labels[OH_LABEL_PHASE], filter->query->phase) &&
-           label_matches(profile, sample->labels[OH_LABEL_KIND], filter->query->kind) &&
+           (filter->query->kind == NULL ||
+            oh_str_in_list(filter->query->kind,
+                           oh_profile_text(profile, sample->labels[OH_LABEL_KIND]))) &&
            (!filter->has_focus || focus_matches(filter, profile, sample));
 }
 

@@ -18,7 +18,7 @@
 struct oh_report_query {
     enum oh_profile_value sort; // Which value orders and shares.
     const char *phase;          // "init", "main", "unknown"; NULL: any.
-    const char *kind;           // NULL: any.
+    const char *kind;           // A list "mmap,shm"; NULL: any.
     const char *focus;          // A POSIX extended expression; NULL: any.
     size_t limit;               // Rows shown; 0: all.
 };

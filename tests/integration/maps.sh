@@ -1,0 +1,118 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# The mmap family in C: every kind, in whole and in part, and calls that fail, to the byte; sampled as
+# exact; by the library alone, live and killed; and what allocators map is theirs.
+. "$OFFHEAP_SRC/tests/integration/lib.sh"
+
+show_maps=$OFFHEAP_FIXTURES/../tests/integration/show_maps
+program=$OFFHEAP_FIXTURES/maps
+
+# sum_of KIND RECORDING: the bytes that are mapped of a kind.
+sum_of()
+{
+    "$show_maps" "$2" | awk -v kind="$1" '$1 == "sum" && $2 == kind { print $3 }'
+}
+
+note "exact"
+run_fixture exact 0 "$program"
+check_truth exact.out exact.pb.gz
+
+# Maps are never sampled: the numbers are the same, and no error is added to them.
+note "sampled"
+"$OFFHEAP_BIN" run -o sampled.pb.gz -- "$program" >sampled.out 2>sampled.err </dev/null ||
+    fail "sampled: status $?"
+check_truth sampled.out sampled.pb.gz
+expect_status 0 "$OFFHEAP_BIN" report --kind mmap sampled.pb.gz
+expect_text out.txt 'map_plain'
+expect_no_text out.txt '±[0-9]' "a map is no estimate"
+
+note "the library alone"
+expect_status 0 env LD_PRELOAD="$OFFHEAP_LIB" OFFHEAP_PROFILE="$PWD/alone.pb.gz" "$program"
+check_truth out.txt alone.pb.gz -v nodwarf=1
+
+# The caller sees the same calls with the library as without.
+note "results of calls"
+expect_status 0 "$program"
+grep '^call' out.txt >without.txt
+grep '^call' exact.out >with.txt
+cmp -s without.txt with.txt || { fail "calls differ under the library"; diff without.txt with.txt; }
+
+note "live, and killed"
+LD_PRELOAD="$OFFHEAP_LIB" "$program" block >live.out 2>live.err &
+pid=$!
+wait_for_text live.out '^ready$' 20
+expect_status 0 "$OFFHEAP_BIN" export -o live.pb.gz "$pid"
+check_truth live.out live.pb.gz
+# Whatever is recorded as mapped is mapped.
+"$show_maps" "$pid" >ranges.txt
+awk '
+    function number(hex, i, n) {
+        for (i = 1; i <= length(hex); i++)
+            n = n * 16 + index("0123456789abcdef", substr(hex, i, 1)) - 1
+        return n
+    }
+    FNR == NR {
+        split($1, ends, "-")
+        count++
+        begin[count] = number(ends[1])
+        end[count] = number(ends[2])
+        next
+    }
+    $1 ~ /^(mmap|reserve|shm|file)$/ {
+        at = number($2)
+        for (i = 1; i <= count; i++)
+            if (begin[i] <= at && at < end[i])
+                at = end[i]
+        if (at < number($3))
+            print "not mapped: " $0
+    }' "/proc/$pid/maps" ranges.txt >unmapped.txt
+[ ! -s unmapped.txt ] || { fail "ranges that are not there:"; cat unmapped.txt; }
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null
+recording=$(recording_of "$pid")
+expect_status 0 "$OFFHEAP_BIN" export -o dead.pb.gz "$recording"
+check_truth live.out dead.pb.gz
+"$show_maps" "$recording" | grep -q '^damaged 0$' || fail "damaged ranges"
+
+note "--kind"
+expect_status 0 "$OFFHEAP_BIN" export --kind reserve,shm -o kinds.pb.gz "$recording"
+raw kinds.pb.gz >kinds.raw
+expect_text kinds.raw 'kind:\[reserve\]'
+expect_text kinds.raw 'kind:\[shm\]'
+expect_no_text kinds.raw 'kind:\[(mmap|file|malloc)\]'
+expect_status 0 "$OFFHEAP_BIN" report --kind file,shm "$recording"
+expect_text out.txt 'map_file'
+expect_text out.txt 'map_shared'
+expect_no_text out.txt 'map_plain'
+expect_status 0 "$OFFHEAP_BIN" report "$recording"
+expect_text out.txt 'by kind .*mmap .*reserve .*shm .*file '
+expect_status 2 "$OFFHEAP_BIN" export --kind bogus -o kinds.pb.gz "$recording"
+expect_status 2 "$OFFHEAP_BIN" report --kind malloc,bogus "$recording"
+
+# What an allocator maps is its own, also when it has a background thread, and whoever is first.
+for allocator in libjemalloc.so.2 libtcmalloc_minimal.so.4 libtcmalloc.so.4 libmimalloc.so.2.0; do
+    env LD_PRELOAD="$allocator" true 2>preload.err
+    if [ -s preload.err ]; then
+        note "$allocator is not here"
+        continue
+    fi
+    for order in "$OFFHEAP_LIB:$allocator" "$allocator:$OFFHEAP_LIB"; do
+        note "$order"
+        rm -f "$OFFHEAP_DIR"/threads.*
+        expect_status 0 env MALLOC_CONF=background_thread:true LD_PRELOAD="$order" \
+            "$OFFHEAP_FIXTURES/threads"
+        recording=$(find "$OFFHEAP_DIR" -name 'threads.*')
+        [ -n "$recording" ] || { fail "no recording"; continue; }
+        # libtcmalloc brings a library that maps a little for itself.
+        [ "$(sum_of mmap "$recording")" -le 65536 ] || fail "an allocator's maps are shown"
+        [ "$(sum_of reserve "$recording")" -eq 0 ] || fail "an allocator's reservations are shown"
+        case $order in
+        "$OFFHEAP_LIB"*)
+            [ "$(sum_of allocator "$recording")" -gt 0 ] || fail "nothing is the allocator's"
+            ;;
+        esac
+    done
+done
+
+finish
