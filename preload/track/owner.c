@@ -106,8 +106,8 @@ static bool is_runtimes_mmap(uint64_t pc)
                                oh_go_runtime_in(runtime, OH_GO_CGO_MUNMAP, pc));
 }
 
-// x_cgo_mmap was built without call frame information: its caller is looked for on the stack, above a
-// frame of a few words. Nothing else there is C code that is called from Go without asmcgocall.
+// x_cgo_mmap has no call frame information: its caller is looked for on the stack, above a frame of a
+// few words. Other C code is called through asmcgocall.
 static bool lies_below_runtimes_mmap(uint64_t sp)
 {
     struct oh_readable *stack = oh_readable_begin(sp);
@@ -117,16 +117,16 @@ static bool lies_below_runtimes_mmap(uint64_t sp)
             return false;
         if (is_runtimes_mmap(word))
             return true;
+        const struct oh_go_runtime *runtime = oh_go_runtime_at(word);
+        if (runtime != NULL && oh_go_runtime_in(runtime, OH_GO_ASMCGOCALL, word))
+            return false;
     }
     return false;
 }
 
 static bool is_go_stack(const uint64_t *pcs, uint32_t depth, uint64_t sp)
 {
-    const struct oh_go_runtime *runtime = oh_go_runtime_at(pcs[0]);
-    if (runtime != NULL)
-        return runtime->internally_linked != 0;
-    if (depth == 1)
+    if (depth == 1 || oh_go_runtime_at(pcs[0]) != NULL)
         return oh_go_runtime_get(0) != NULL && lies_below_runtimes_mmap(sp);
     for (uint32_t i = 1; i < depth; i++) {
         if (is_runtimes_mmap(pcs[i]))

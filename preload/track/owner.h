@@ -6,7 +6,7 @@
 //
 // Go's runtime maps through C in programs with cgo: the caller is x_cgo_mmap, and its caller is
 // runtime.callCgoMmap, whose place is known from the function table, so of a stripped program too. In
-// a program that Go's own linker made, C code among Go's maps for nobody but the runtime. An
+// a program that Go's own linker made that C code cannot be unwound, and its caller is looked for. An
 // allocator is known by a frame of the module that provides malloc, wherever in the stack: its
 // background threads have such a frame, too, and after a tail call there is nothing else.
 //
