@@ -262,8 +262,8 @@ OH_NOINLINE OH_REALIGN void *sbrk(intptr_t increment)
     struct oh_caller caller;
     struct oh_mapping_removal removal = {{0, false}, 0};
     oh_caller_here(&caller);
-    if (&__sbrk == NULL)
-        return pointer_of(-ENOMEM);
+    if (&__sbrk == NULL) // As musl's.
+        return pointer_of(increment == 0 ? oh_sys_brk(NULL) : -ENOMEM);
     if (increment < 0) {
         uint64_t end = number_of(__sbrk(0));
         oh_mapping_begin_removal(&removal, end + (uint64_t)increment, end);
