@@ -117,8 +117,8 @@ static int find_program(void *arg, const struct oh_format_module *module, uint32
 static int add_stack(void *arg, const struct oh_view_stack *stack)
 {
     struct reading *reading = arg;
-    if (stack->depth == 0 || !in_program(&reading->program, stack->pcs[0]) ||
-        stack->phase != OH_PHASE_MAIN)
+    if (stack->kind != OH_KIND_MALLOC || stack->depth == 0 ||
+        !in_program(&reading->program, stack->pcs[0]) || stack->phase != OH_PHASE_MAIN)
         return 0;
     reading->totals.alloc_objects += stack->alloc_objects;
     reading->totals.alloc_bytes += stack->alloc_bytes;

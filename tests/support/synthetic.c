@@ -21,9 +21,15 @@ enum {
     LIVE_BYTES = 2 * PAGE,
     INDEX1_AT = LIVE_AT + LIVE_BYTES,
     END = INDEX1_AT + INDEX_BYTES,
+    MAPS_AT = END, // Only where they are asked for.
+    MAPS_BYTES = 2 * PAGE,
+    MAP_LOG_AT = MAPS_AT + MAPS_BYTES,
+    MAP_LOG_BYTES = 9 * PAGE,
+    MAPS_END = MAP_LOG_AT + MAP_LOG_BYTES,
 };
 
-_Static_assert((int)END <= (int)OH_SYNTHETIC_BYTES, "the sections fit");
+_Static_assert((int)MAPS_END <= (int)OH_SYNTHETIC_BYTES, "the sections fit");
+_Static_assert(sizeof(struct oh_format_map_log) <= MAP_LOG_BYTES, "the log fits");
 
 struct oh_format_header *oh_synthetic_header(struct oh_synthetic *recording)
 {
@@ -145,6 +151,22 @@ struct oh_format_block *oh_synthetic_block(struct oh_synthetic *recording,
     struct oh_format_block *entry = &blocks[5 * recording->block_count++];
     *entry = (struct oh_format_block){oh_block_place(block), oh_block_facts(block)};
     return entry;
+}
+
+struct oh_format_map_log *oh_synthetic_maps(struct oh_synthetic *recording)
+{
+    struct oh_format_header *header = oh_synthetic_header(recording);
+    header->sections[header->section_count - 1].offset = MAPS_END; // Not there; out of the way.
+    add_section(header, OH_SECTION_MAPS, 0, MAPS_AT, MAPS_BYTES, OH_SECTION_READY);
+    add_section(header, OH_SECTION_MAP_LOG, 0, MAP_LOG_AT, MAP_LOG_BYTES, OH_SECTION_READY);
+    recording->size = MAPS_END;
+    return (struct oh_format_map_log *)(recording->bytes + MAP_LOG_AT);
+}
+
+struct oh_format_map_table *oh_synthetic_table(struct oh_synthetic *recording, uint32_t number)
+{
+    const uint32_t bytes = MAPS_BYTES / OH_FORMAT_MAP_TABLES;
+    return (struct oh_format_map_table *)(recording->bytes + MAPS_AT + number * bytes);
 }
 
 void oh_synthetic_sample(struct oh_synthetic *recording, uint32_t mode)

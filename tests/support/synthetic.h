@@ -15,7 +15,7 @@
 // The numbers of two further means: 1000 bytes at the one weigh about 2.5 objects, everything at
 // the other one object.
 enum {
-    OH_SYNTHETIC_BYTES = 160 << 10,
+    OH_SYNTHETIC_BYTES = 200 << 10,
     OH_SYNTHETIC_MEAN = 1,
     OH_SYNTHETIC_MEAN_BYTES = 1958,
     OH_SYNTHETIC_NO_MEAN = 2
@@ -53,6 +53,10 @@ uint32_t oh_synthetic_ref(const struct oh_synthetic *recording,
 // Its entry, which the caller may change.
 struct oh_format_block *oh_synthetic_block(struct oh_synthetic *recording,
                                            const struct oh_block *block);
+
+// Sections for maps, empty. The log and the n-th table's head, which the caller fills; its ranges follow.
+struct oh_format_map_log *oh_synthetic_maps(struct oh_synthetic *recording);
+struct oh_format_map_table *oh_synthetic_table(struct oh_synthetic *recording, uint32_t number);
 
 // Something of everything: two modules, three stacks, four blocks, texts and a note.
 void oh_synthetic_sample(struct oh_synthetic *recording, uint32_t mode);

@@ -11,6 +11,7 @@
 #include "capture/unwind.h"
 #include "recording/recording.h"
 #include "support/child.h"
+#include "track/mapping.h"
 #include "track/track.h"
 
 static uint8_t phase_now = OH_PHASE_MAIN;
@@ -43,6 +44,7 @@ void oh_tracking_start(const struct oh_config *config)
         oh_sampler_init(header->sample_bytes, header->weight_shift);
     oh_unwind_init();
     oh_modules_init();
+    oh_mapping_start(header, tell_phase);
     oh_track_start(header, tell_phase);
 }
 
