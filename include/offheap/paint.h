@@ -136,10 +136,13 @@ static inline void oh_paint_event(struct oh_paint *paint, const struct oh_format
 
 typedef struct oh_format_range oh_paint_range_fn(const void *table, uint64_t number);
 
+typedef void oh_paint_put_fn(void *to, uint64_t number, const struct oh_format_range *range);
+
 // Where the result goes. With `join`, neighbours of one stack become one range: bytes are kept, the
 // number of calls is not.
 struct oh_paint_result {
-    struct oh_format_range *ranges; // NULL with a room of 0: only counts.
+    oh_paint_put_fn *put; // Called for a number again when its range goes on. NULL: only counts.
+    void *to;
     uint64_t room;
     uint64_t count; // May exceed the room: the ranges beyond are lost.
     struct oh_format_range last;
@@ -166,8 +169,8 @@ static inline void oh_paint_emit(struct oh_paint_result *result,
         result->last = *range;
         result->count++;
     }
-    if (result->count <= result->room)
-        result->ranges[result->count - 1] = result->last;
+    if (result->put != NULL && result->count <= result->room)
+        result->put(result->to, result->count - 1, &result->last);
 }
 
 struct oh_paint_merge {

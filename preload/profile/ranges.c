@@ -98,14 +98,13 @@ static int make_room(struct reading *reading, struct oh_arena *arena, uint64_t r
 }
 
 // A damaged table may be out of order: what overlaps what came before it is left out.
-static void keep(struct reading *reading, const struct oh_paint_result *result,
-                 struct oh_view_ranges *ranges)
+static void keep(struct reading *reading, uint64_t count, struct oh_view_ranges *ranges)
 {
     uint64_t reached = 0;
     ranges->count = 0;
     ranges->ranges = reading->shown;
-    for (uint64_t i = 0; i < result->count; i++) {
-        const struct oh_format_range *range = &result->ranges[i];
+    for (uint64_t i = 0; i < count; i++) {
+        const struct oh_format_range *range = &reading->merged[i];
         if (range->begin < reached) {
             reading->damaged++;
             continue;
@@ -120,6 +119,11 @@ static void keep(struct reading *reading, const struct oh_paint_result *result,
             .kind = oh_view_stack_kind(reading->view, oh_range_stack(range)),
         };
     }
+}
+
+static void put_range(void *to, uint64_t number, const struct oh_format_range *range)
+{
+    ((struct oh_format_range *)to)[number] = *range;
 }
 
 static int read_once(struct reading *reading, struct oh_paint_cell *cells, struct oh_arena *arena,
@@ -140,13 +144,14 @@ static int read_once(struct reading *reading, struct oh_paint_cell *cells, struc
     if (rc != 0)
         return rc;
     struct oh_paint_merge merge = {reading, range_at, reading->count, 0};
-    struct oh_paint_result result = {.ranges = reading->merged, .room = reading->room};
+    struct oh_paint_result result = {
+        .put = put_range, .to = reading->merged, .room = reading->room};
     oh_paint_merge(&paint, &merge, &result);
     if (result.count > result.room) {
         reading->damaged++;
         result.count = result.room;
     }
-    keep(reading, &result, ranges);
+    keep(reading, result.count, ranges);
     return 0;
 }
 

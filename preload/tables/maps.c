@@ -250,12 +250,17 @@ static bool choose_table(const struct held *held, uint64_t count, uint32_t *numb
     return take_table(held, levels - 1, number);
 }
 
+static void put_range(void *to, uint64_t number, const struct oh_format_range *range)
+{
+    store_range((struct oh_format_range *)to + number, range);
+}
+
 static void write_table(const struct held *held, const struct oh_paint *paint,
                         struct oh_paint_merge *merge, uint32_t number, uint64_t first, bool join)
 {
     struct oh_format_map_table *table = table_at(number);
     struct oh_paint_result result = {
-        .ranges = ranges_of(table), .room = table_room(number), .join = join};
+        .put = put_range, .to = ranges_of(table), .room = table_room(number), .join = join};
     oh_paint_merge(paint, merge, &result);
     uint64_t lost = result.count > result.room ? result.count - result.room : 0;
     uint64_t generation = (held->current >> OH_MAP_TABLE_BITS) + 1;

@@ -160,6 +160,11 @@ struct oh_format_map_log *oh_synthetic_maps(struct oh_synthetic *recording)
     add_section(header, OH_SECTION_MAPS, 0, MAPS_AT, MAPS_BYTES, OH_SECTION_READY);
     add_section(header, OH_SECTION_MAP_LOG, 0, MAP_LOG_AT, MAP_LOG_BYTES, OH_SECTION_READY);
     recording->size = MAPS_END;
+    return oh_synthetic_maps_log(recording);
+}
+
+struct oh_format_map_log *oh_synthetic_maps_log(struct oh_synthetic *recording)
+{
     return (struct oh_format_map_log *)(recording->bytes + MAP_LOG_AT);
 }
 

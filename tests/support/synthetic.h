@@ -56,6 +56,8 @@ struct oh_format_block *oh_synthetic_block(struct oh_synthetic *recording,
 
 // Sections for maps, empty. The log and the n-th table's head, which the caller fills; its ranges follow.
 struct oh_format_map_log *oh_synthetic_maps(struct oh_synthetic *recording);
+struct oh_format_map_log *
+oh_synthetic_maps_log(struct oh_synthetic *recording); // Once they are there.
 struct oh_format_map_table *oh_synthetic_table(struct oh_synthetic *recording, uint32_t number);
 
 // Something of everything: two modules, three stacks, four blocks, texts and a note.

@@ -16,6 +16,7 @@
 #include "support/cmocka.h"
 #include "support/scratch.h"
 #include "support/tracking.h"
+#include "track/mapping.h"
 #include "track/track.h"
 
 void *__libc_malloc(size_t size);
@@ -120,6 +121,29 @@ static void come_and_go(void)
     oh_require_equal(calls, 0);
 }
 
+static __attribute__((noinline)) void map_and_unmap(uint64_t n)
+{
+    struct oh_caller caller;
+    struct oh_mapping_removal removal;
+    const uint64_t at = UINT64_C(0x7d0000000000) + n * 8192;
+    oh_caller_here(&caller);
+    at_work = true;
+    oh_mapping_add(&caller, at, at + 8192, n % 2 == 0 ? OH_KIND_RESERVE : OH_KIND_FILE);
+    oh_mapping_commit(&caller, at, at + 4096);
+    oh_mapping_begin_removal(&removal, at, at + 4096);
+    oh_mapping_end_removal(&removal, n % 3 == 0);
+    at_work = false;
+}
+
+static void maps(void *dir)
+{
+    start(dir, true);
+    for (uint64_t n = 0; n < 60000; n++)
+        map_and_unmap(n);
+    oh_require_equal(calls, 0);
+    oh_require(oh_recording_ready(oh_recording_section(OH_SECTION_MAPS, 1)));
+}
+
 static void exact(void *dir)
 {
     start(dir, true);
@@ -193,6 +217,12 @@ static void test_the_slow_path_allocates_nothing_in_exact_mode(void **state)
     oh_scratch_run(exact);
 }
 
+static void test_maps_allocate_nothing(void **state)
+{
+    (void)state;
+    oh_scratch_run(maps);
+}
+
 static void test_the_slow_path_allocates_nothing_when_sampled(void **state)
 {
     (void)state;
@@ -211,6 +241,7 @@ int main(void)
         cmocka_unit_test(test_the_count_sees_calls_of_ours_and_of_libc),
         cmocka_unit_test(test_the_slow_path_allocates_nothing_in_exact_mode),
         cmocka_unit_test(test_the_slow_path_allocates_nothing_when_sampled),
+        cmocka_unit_test(test_maps_allocate_nothing),
         cmocka_unit_test(test_the_slow_path_allocates_nothing_when_modules_come_and_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

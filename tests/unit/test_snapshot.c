@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "offheap/hash.h"
+#include "profile/ranges.h"
 #include "profile/view.h"
 #include "reader/snapshot.h"
 #include "support/cmocka.h"
@@ -22,6 +23,7 @@ static char scratch[OH_SCRATCH_BYTES];
 static struct oh_synthetic recording;
 static struct oh_format_section *new_level; // Of stacks, behind the end of the file.
 static uint64_t grow_at;                    // The place whose reading it comes before; 0: none.
+static void (*at_place)(int fd);            // What comes there.
 
 ssize_t __real_pread(int fd, void *buf, size_t size, off_t offset);
 ssize_t __wrap_pread(int fd, void *buf, size_t size, off_t offset);
@@ -63,7 +65,7 @@ ssize_t __wrap_pread(int fd, void *buf, size_t size, off_t offset)
 {
     if (grow_at != 0 && (uint64_t)offset == grow_at) {
         grow_at = 0;
-        grow_file(fd);
+        at_place(fd);
     }
     return __real_pread(fd, buf, size, offset);
 }
@@ -89,6 +91,7 @@ static void copy_growing(const struct oh_format_section *grow_before, int *stack
     assert_true(fd >= 0);
     put(fd, recording.bytes, recording.size, 0);
     grow_at = grow_before->offset;
+    at_place = grow_file;
     assert_int_equal(oh_snapshot_take(fd, path, &snapshot, &err), 0);
     assert_int_equal(grow_at, 0);
     assert_int_equal(close(fd), 0);
@@ -139,6 +142,71 @@ static void test_take_level_opened_after_all_reads_as_empty(void **state)
     assert_int_equal(damaged, 0);
 }
 
+// --- Maps, whose table is changed for another one while the first is copied
+
+static uint64_t offset_of(const void *place)
+{
+    return (uint64_t)((const uint8_t *)place - recording.bytes);
+}
+
+static uint32_t map_stack;
+
+// A table of one range at this address.
+static void fill_table(uint32_t number, uint64_t generation, uint64_t address)
+{
+    struct oh_format_map_table *const table = oh_synthetic_table(&recording, number);
+    *table = (struct oh_format_map_table){.generation = generation, .count = 1};
+    *(struct oh_format_range *)(table + 1) =
+        (struct oh_format_range){address, address + 0x1000, map_stack, 1};
+}
+
+// As a library that folds twice: the table that is being copied is written anew.
+static void fold_twice(int fd)
+{
+    struct oh_format_map_log *const log = oh_synthetic_maps_log(&recording);
+    fill_table(1, 1, 0x20000);
+    fill_table(0, 2, 0x30000);
+    log->current = 2 << OH_MAP_TABLE_BITS;
+    put(fd, recording.bytes, recording.size, 0);
+}
+
+static void test_take_maps_of_one_table_though_it_is_changed_meanwhile(void **state)
+{
+    (void)state;
+    char path[OH_SCRATCH_BYTES + 16];
+    const uint64_t pc = 0x401000;
+    const struct oh_format_stack like = {.kind = OH_KIND_MMAP, .phase = OH_PHASE_MAIN};
+    struct oh_snapshot snapshot;
+    struct oh_view view;
+    struct oh_view_fault fault;
+    struct oh_view_ranges ranges;
+    struct oh_arena arena;
+    struct oh_err err;
+    oh_synthetic_sample(&recording, OH_MODE_EXACT);
+    (void)oh_synthetic_maps(&recording);
+    map_stack = oh_synthetic_ref(&recording, oh_synthetic_stack(&recording, &like, &pc, 1, 0));
+    fill_table(0, 0, 0x10000);
+    (void)snprintf(path, sizeof path, "%s/r", scratch);
+    const int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    put(fd, recording.bytes, recording.size, 0);
+    // when the tables change after the log was copied
+    grow_at = offset_of(oh_synthetic_table(&recording, 0));
+    at_place = fold_twice;
+    assert_int_equal(oh_snapshot_take(fd, path, &snapshot, &err), 0);
+    assert_int_equal(grow_at, 0);
+    assert_int_equal(close(fd), 0);
+    // then the copy has what the last table has
+    assert_int_equal(oh_view_open(&view, snapshot.bytes, snapshot.size, &fault), 0);
+    assert_int_equal(oh_arena_init(&arena, 1 << 20), 0);
+    assert_int_equal(oh_ranges_read(&view, &arena, &ranges), 0);
+    assert_int_equal(ranges.count, 1);
+    assert_int_equal(ranges.ranges[0].begin, 0x30000);
+    assert_int_equal(view.damaged, 0);
+    oh_arena_fini(&arena);
+    oh_snapshot_fini(&snapshot);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +214,8 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_take_level_opened_after_all_reads_as_empty, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_take_maps_of_one_table_though_it_is_changed_meanwhile,
+                                        setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
