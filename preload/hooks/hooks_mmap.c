@@ -124,14 +124,23 @@ static uint64_t page_of(int flags)
     return UINT64_C(1) << (bits != 0 ? bits : HUGE_PAGE_BITS);
 }
 
-static void *map(const struct oh_caller *caller, void *address, size_t length, int prot, int flags,
-                 int fd, off_t offset)
+// By a pointer: with arguments on the stack the compiler would realign the hook's stack in a way that hides
+// where it was called (__builtin_dwarf_cfa).
+struct map_call {
+    void *address;
+    size_t length;
+    int prot, flags, fd;
+    off_t offset;
+};
+
+static OH_NOINLINE void *map(const struct oh_caller *caller, const struct map_call *call)
 {
-    long at = oh_sys_mmap(address, length, prot, flags, fd, offset);
+    long at =
+        oh_sys_mmap(call->address, call->length, call->prot, call->flags, call->fd, call->offset);
     if (!oh_sys_failed(at) && !is_own(caller) && oh_mapping_wanted()) {
         uint64_t begin = (uint64_t)at;
-        oh_mapping_add(caller, begin, begin + round_up(length, page_of(flags)),
-                       kind_of(prot, flags, fd));
+        oh_mapping_add(caller, begin, begin + round_up(call->length, page_of(call->flags)),
+                       kind_of(call->prot, call->flags, call->fd));
     }
     return pointer_of(at);
 }
@@ -139,17 +148,19 @@ static void *map(const struct oh_caller *caller, void *address, size_t length, i
 OH_NOINLINE OH_REALIGN void *mmap(void *address, size_t length, int prot, int flags, int fd,
                                   off_t offset)
 {
+    const struct map_call call = {address, length, prot, flags, fd, offset};
     struct oh_caller caller;
     oh_caller_here(&caller);
-    return map(&caller, address, length, prot, flags, fd, offset);
+    return map(&caller, &call);
 }
 
 OH_NOINLINE OH_REALIGN void *mmap64(void *address, size_t length, int prot, int flags, int fd,
                                     off64_t offset)
 {
+    const struct map_call call = {address, length, prot, flags, fd, offset};
     struct oh_caller caller;
     oh_caller_here(&caller);
-    return map(&caller, address, length, prot, flags, fd, offset);
+    return map(&caller, &call);
 }
 
 // --- munmap, mprotect

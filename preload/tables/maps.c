@@ -11,7 +11,9 @@
 #include "tables/stacks.h"
 
 enum {
-    FOLD_AT = OH_FORMAT_MAP_EVENTS / 4,        // Events that make a folding worth its while,
+    FOLD_AT = OH_FORMAT_MAP_EVENTS / 4, // Events that make a folding worth its while,
+    MANY_RANGES = 4096,
+    FOLD_MANY_AT = OH_FORMAT_MAP_EVENTS / 2,   // of so many ranges,
     PRESSED_AT = OH_FORMAT_MAP_EVENTS / 4 * 3, // and that leave no time to wait for others.
     LAST_AT = OH_FORMAT_MAP_EVENTS / 16 * 15,  // Not even for the system's answer to a call.
     FOLDERS = 6,
@@ -37,7 +39,8 @@ static struct {
 
 // Written while events are recorded.
 static struct {
-    uint64_t first; // As in the table that holds, or less: only grows.
+    uint64_t first;   // As in the table that holds, or less: only grows.
+    uint64_t fold_at; // Events that make a folding worth its while.
     uint32_t folding;
     uint32_t table_busy[TABLES];
     struct folder folders[FOLDERS];
@@ -49,6 +52,7 @@ void oh_maps_init(void)
     if (section == NULL || !oh_recording_ready(section))
         return;
     oh_levels_init(&maps.levels, OH_SECTION_MAPS);
+    work.fold_at = FOLD_AT;
     maps.log = oh_recording_at(section->offset);
 }
 
@@ -209,9 +213,9 @@ static struct oh_format_range range_at(const void *table, uint64_t number)
     return load_range(&held->ranges[number]);
 }
 
-static uint64_t merged_count(const struct oh_paint *paint, struct oh_paint_merge *merge, bool join)
+static uint64_t merged_count(const struct oh_paint *paint, struct oh_paint_merge *merge)
 {
-    struct oh_paint_result result = {.join = join};
+    struct oh_paint_result result = {.room = 0};
     oh_paint_merge(paint, merge, &result);
     return result.count;
 }
@@ -272,6 +276,7 @@ static void write_table(const struct held *held, const struct oh_paint *paint,
         return;
     for (uint64_t i = 0; i < lost; i++)
         oh_recording_count(OH_COUNTER_dropped_maps_full);
+    oh_store_relaxed(&work.fold_at, result.count < MANY_RANGES ? FOLD_AT : FOLD_MANY_AT);
     uint64_t known = oh_load_relaxed(&work.first);
     while (known < first && !oh_cas_acq_rel(&work.first, &known, first))
         continue;
@@ -288,8 +293,11 @@ static void fold(struct folder *folder)
     if (first == held.first)
         return;
     struct oh_paint_merge merge = {&held, range_at, held.count, 0};
-    uint64_t count = merged_count(&paint, &merge, false);
+    // Mostly there is room in any case; else the ranges are counted.
     uint32_t number;
+    uint64_t count = held.count + 2 * (uint64_t)paint.count;
+    if (count > table_room(table_of(held.current)))
+        count = merged_count(&paint, &merge);
     if (!choose_table(&held, count, &number))
         return;
     write_table(&held, &paint, &merge, number, first, count > table_room(number));
@@ -375,7 +383,7 @@ static bool add(const struct oh_format_range *range, enum oh_map_op op, enum oh_
         oh_store_release(&event_at(*ticket)->op, op);
     } while (!publish(*ticket, phase));
     uint64_t used = *ticket - oh_load_relaxed(&work.first);
-    if (used >= FOLD_AT && used < UINT64_MAX / 2)
+    if (used >= oh_load_relaxed(&work.fold_at) && used < UINT64_MAX / 2)
         fold_events(used >= PRESSED_AT);
     return true;
 }

@@ -12,7 +12,7 @@
 //
 // Adding an event. A thread takes the ticket `next` (compare-and-swap), marks the ticket's place WRITING,
 //   writes, and makes it DONE or PENDING. Tables hold OH_FORMAT_MAP_EVENTS events at most; when a
-//   quarter is used, the thread that notices folds the oldest ones into a new table: it takes a free
+//   quarter is used, or half with many ranges, the thread that notices folds the oldest ones into a new table: it takes a free
 //   table (a private word for each), writes all ranges there, and makes it the one that holds by one
 //   compare-and-swap of `current`. No range is ever moved or changed in a table that holds. There are
 //   four tables in a level, so several threads may fold at once: one that is stopped in the middle blocks

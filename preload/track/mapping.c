@@ -8,7 +8,6 @@
 #include "base/thread.h"
 #include "capture/modules.h"
 #include "capture/unwind.h"
-#include "offheap/hash.h"
 #include "recording/recording.h"
 #include "tables/stacks.h"
 #include "track/owner.h"
@@ -83,45 +82,66 @@ static uint32_t stack_without_frames(enum oh_stack_kind kind)
     return oh_stacks_intern(&key);
 }
 
-static uint32_t intern(uint64_t *pcs, uint32_t depth, enum oh_unwind_end end,
-                       enum oh_stack_kind kind)
+static struct oh_stack_key key_of(const uint64_t *pcs, uint32_t depth, enum oh_unwind_end end,
+                                  enum oh_stack_kind kind)
 {
-    const struct oh_stack_key key = {.epoch = oh_modules_note(pcs, depth),
-                                     .kind = (uint8_t)kind,
-                                     .phase = mapping.phase_of(),
-                                     .end = (uint8_t)end,
-                                     .shard = (uint8_t)oh_thread_self.shard,
-                                     .depth = depth,
-                                     .pcs = pcs};
+    return (struct oh_stack_key){.epoch = oh_modules_epoch(),
+                                 .kind = (uint8_t)kind,
+                                 .phase = mapping.phase_of(),
+                                 .end = (uint8_t)end,
+                                 .shard = (uint8_t)oh_thread_self.shard,
+                                 .depth = depth,
+                                 .pcs = pcs};
+}
+
+static void count_end(enum oh_unwind_end end)
+{
     if (end == OH_UNWIND_END_DEPTH)
         oh_recording_count(OH_COUNTER_truncated_stacks);
     if (end == OH_UNWIND_END_BROKEN)
         oh_recording_count(OH_COUNTER_broken_stacks);
-    return oh_stacks_intern(&key);
 }
 
 // Where nothing may be unwound.
 static uint32_t stack_of_caller(uint64_t pc, enum oh_stack_kind kind)
 {
-    return intern(&pc, 1, OH_UNWIND_END_BROKEN, kind);
+    struct oh_stack_key key = key_of(&pc, 1, OH_UNWIND_END_BROKEN, kind);
+    key.epoch = oh_modules_note(&pc, 1);
+    count_end(OH_UNWIND_END_BROKEN);
+    return oh_stacks_intern(&key);
+}
+
+// True when the stack is one that was met before, with no library that came or went since.
+static bool is_known(const struct oh_stack_key *key, uint32_t *stack)
+{
+    *stack = oh_modules_settled() ? oh_stacks_find(key) : 0;
+    return *stack != 0;
 }
 
 static uint32_t capture(const struct oh_caller *caller, uint64_t *pcs, enum oh_stack_kind kind)
 {
     enum oh_unwind_end end = OH_UNWIND_END_BROKEN;
-    uint32_t depth = 0;
+    uint32_t depth = 0, stack = 0;
+    uint8_t owner = 0;
     // A library that was found in another's place means that the walk may have been the other's.
     for (int i = 0; i < ATTEMPTS; i++) {
-        uint64_t epoch = oh_modules_epoch();
         depth = oh_unwind_capture(caller, pcs, mapping.max_depth, &end);
         if (depth == 0)
             pcs[depth++] = caller->pc;
-        if (oh_modules_note(pcs, depth) == epoch)
+        struct oh_stack_key key = key_of(pcs, depth, end, kind);
+        owner = oh_owner_of_stack(pcs, depth, caller->sp);
+        if (owner != 0 || is_known(&key, &stack) || oh_modules_note(pcs, depth) == key.epoch)
             break;
     }
-    uint8_t owner = oh_owner_of_stack(pcs, depth, caller->sp);
-    return owner != 0 ? stack_without_frames((enum oh_stack_kind)owner)
-                      : intern(pcs, depth, end, kind);
+    if (stack == 0 && owner == 0)
+        owner = oh_owner_of_stack(pcs, depth, caller->sp); // With what was learnt of its modules.
+    if (owner != 0)
+        return stack_without_frames((enum oh_stack_kind)owner);
+    count_end(end);
+    if (stack != 0)
+        return stack;
+    struct oh_stack_key key = key_of(pcs, depth, end, kind);
+    return oh_stacks_intern(&key);
 }
 
 static OH_NOINLINE uint32_t capture_usual(const struct oh_caller *caller, enum oh_stack_kind kind)

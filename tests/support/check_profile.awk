@@ -201,7 +201,7 @@ function check_labels(i,    j, key, seen)
             fail("sample " i ": heap=" text(labels[i, j, "str"]))
         if (key == "phase" && text(labels[i, j, "str"]) !~ /^(init|main|unknown)$/)
             fail("sample " i ": phase=" text(labels[i, j, "str"]))
-        if (key == "kind" && text(labels[i, j, "str"]) !~ /^(malloc|thread)$/)
+        if (key == "kind" && text(labels[i, j, "str"]) !~ /^(malloc|thread|mmap|reserve|shm|file)$/)
             fail("sample " i ": kind=" text(labels[i, j, "str"]))
     }
     if (!("heap" in seen) || !("kind" in seen) || !("phase" in seen))
