@@ -66,8 +66,9 @@ static void add_title(struct remarks *remarks)
 static bool has_losses(const struct oh_view *view)
 {
     static const uint8_t losses[] = {OH_COUNTER_dropped_live_full, OH_COUNTER_dropped_stacks_full,
-                                     OH_COUNTER_dropped_no_room, OH_COUNTER_dropped_odd_blocks,
-                                     OH_COUNTER_early_calls};
+                                     OH_COUNTER_dropped_no_room,   OH_COUNTER_dropped_odd_blocks,
+                                     OH_COUNTER_early_calls,       OH_COUNTER_dropped_maps_full,
+                                     OH_COUNTER_dropped_map_calls, OH_COUNTER_dropped_early_maps};
     for (size_t i = 0; i < sizeof losses / sizeof losses[0]; i++) {
         if (oh_view_counter(view, losses[i]) != 0)
             return true;

@@ -13,8 +13,9 @@
 // oh_mapping_start enters them. What did not fit is counted. Nothing here brings the recorder up: these
 // hooks are called by allocators that hold their locks.
 //
-// Any thread, any time. errno is never changed. The host's stack: as track/track.h says of an
-// allocation.
+// Any thread, any time. errno is never changed. The host's stack, from the hook on, on x86-64 with gcc 12,
+// release preset: 2,072 bytes, or 4,080 when code is seen for the first time, and 3,072 more with
+// OFFHEAP_MAX_DEPTH over 128.
 
 #ifndef OH_TRACK_MAPPING_H
 #define OH_TRACK_MAPPING_H

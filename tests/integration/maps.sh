@@ -75,6 +75,18 @@ expect_status 0 "$OFFHEAP_BIN" export -o dead.pb.gz "$recording"
 check_truth live.out dead.pb.gz
 "$show_maps" "$recording" | grep -q '^damaged 0$' || fail "damaged ranges"
 
+note "many threads at once"
+for round in 1 2 3; do
+    rm -f "$OFFHEAP_DIR"/mapstorm.*
+    expect_status 0 env LD_PRELOAD="$OFFHEAP_LIB" "$OFFHEAP_FIXTURES/mapstorm"
+    mapped=$(sed -n 's/^mapped //p' out.txt)
+    storm=$(find "$OFFHEAP_DIR" -name 'mapstorm.*')
+    found=$(sum_of mmap "$storm")
+    [ "$found" -eq "$mapped" ] || fail "round $round: $found bytes are recorded, $mapped are mapped"
+    expect_status 0 "$OFFHEAP_BIN" report "$storm"
+    expect_no_text out.txt 'not recorded'
+done
+
 note "--kind"
 expect_status 0 "$OFFHEAP_BIN" export --kind reserve,shm -o kinds.pb.gz "$recording"
 raw kinds.pb.gz >kinds.raw
@@ -91,7 +103,7 @@ expect_status 2 "$OFFHEAP_BIN" export --kind bogus -o kinds.pb.gz "$recording"
 expect_status 2 "$OFFHEAP_BIN" report --kind malloc,bogus "$recording"
 
 # What an allocator maps is its own, also when it has a background thread, and whoever is first.
-for allocator in libjemalloc.so.2 libtcmalloc_minimal.so.4 libtcmalloc.so.4 libmimalloc.so.2.0; do
+for allocator in libjemalloc.so.2 libtcmalloc_minimal.so.4 libtcmalloc.so.4 libmimalloc.so.2; do
     env LD_PRELOAD="$allocator" true 2>preload.err
     if [ -s preload.err ]; then
         note "$allocator is not here"
