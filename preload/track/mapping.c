@@ -24,7 +24,7 @@ static struct {
     uint32_t weight_shift;
     bool sampled;
     uint32_t reserved; // 1: something was reserved at some time.
-} mapping;
+} OH_OWN_LINES mapping;
 
 enum early_op { EARLY_ADD, EARLY_COMMIT, EARLY_REMOVE };
 enum early_state { EARLY_EMPTY, EARLY_READY, EARLY_VOID };
@@ -94,20 +94,11 @@ static struct oh_stack_key key_of(const uint64_t *pcs, uint32_t depth, enum oh_u
                                  .pcs = pcs};
 }
 
-static void count_end(enum oh_unwind_end end)
-{
-    if (end == OH_UNWIND_END_DEPTH)
-        oh_recording_count(OH_COUNTER_truncated_stacks);
-    if (end == OH_UNWIND_END_BROKEN)
-        oh_recording_count(OH_COUNTER_broken_stacks);
-}
-
 // Where nothing may be unwound.
 static uint32_t stack_of_caller(uint64_t pc, enum oh_stack_kind kind)
 {
     struct oh_stack_key key = key_of(&pc, 1, OH_UNWIND_END_BROKEN, kind);
     key.epoch = oh_modules_note(&pc, 1);
-    count_end(OH_UNWIND_END_BROKEN);
     return oh_stacks_intern(&key);
 }
 
@@ -137,7 +128,6 @@ static uint32_t capture(const struct oh_caller *caller, uint64_t *pcs, enum oh_s
         owner = oh_owner_of_stack(pcs, depth, caller->sp); // With what was learnt of its modules.
     if (owner != 0)
         return stack_without_frames((enum oh_stack_kind)owner);
-    count_end(end);
     if (stack != 0)
         return stack;
     struct oh_stack_key key = key_of(pcs, depth, end, kind);
