@@ -319,7 +319,8 @@ enum oh_map_op {
 };
 
 // An event's `state` is its ticket above OH_MAP_PHASE_BITS bits of phase. Only DONE and PENDING
-// events count, those of the tickets from `first` of the table to `next` of the log, in their order.
+// events count, those of the tickets from `first` of the table to `next` of the log, in their
+// order.
 enum oh_map_phase {
     OH_MAP_UNUSED = 0,
     OH_MAP_WRITING = 1,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What is mapped, from a table of ranges and the events that came after it: each event paints over
-// what was there before. The library (tables/maps) and the readers of a recording (profile/ranges) must
-// come to the same ranges. Pure functions over the caller's memory, any thread.
+// what was there before. The library (tables/maps) and the readers of a recording (profile/ranges)
+// must come to the same ranges. Pure functions over the caller's memory, any thread.
 //
-// The events are painted one after the other onto an empty sheet, which then holds what they leave of
-// each other; the sheet is merged with the table in one pass. n events cost n * n short moves and one
-// look at each range.
+// The events are painted one after the other onto an empty sheet, which then holds what they leave
+// of each other; the sheet is merged with the table in one pass. n events cost n * n short moves
+// and one look at each range.
 
 #ifndef OFFHEAP_PAINT_H
 #define OFFHEAP_PAINT_H
@@ -98,8 +98,8 @@ static inline void oh_paint_put(struct oh_paint *paint, const struct oh_paint_ce
     paint->count = paint->count - (to - from) + puts;
 }
 
-// A commit: over reservations of the sheet it is a range, where the sheet is empty it stays a commit,
-// anything else it leaves.
+// A commit: over reservations of the sheet it is a range, where the sheet is empty it stays a
+// commit, anything else it leaves.
 static inline void oh_paint_commit(struct oh_paint *paint, const struct oh_format_range *range)
 {
     for (uint64_t at = range->begin; at < range->end;) {

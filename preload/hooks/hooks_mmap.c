@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The symbols of the mmap family. Each makes the system call itself, never a function of libc, so these
-// hooks need no dlsym, allocate nothing, and work before anything of this library is up; only the end
-// of the data segment is libc's to keep (brk, sbrk). Value and errno are the real function's. What was
-// mapped or unmapped is told to track/mapping: before the call what goes away, after it what comes.
+// The symbols of the mmap family. Each makes the system call itself, never a function of libc, so
+// these hooks need no dlsym, allocate nothing, and work before anything of this library is up; only
+// the end of the data segment is libc's to keep (brk, sbrk). Value and errno are the real
+// function's. What was mapped or unmapped is told to track/mapping: before the call what goes away,
+// after it what comes.
 //
 // Lengths are counted in whole pages, as the system maps them. A reservation (private, anonymous,
-// PROT_NONE) becomes memory where mprotect gives access to it, as it does where MAP_FIXED maps over it:
-// by the stack of that call. Memory that loses its access stays what it is: its pages are still there.
-// An mremap that moves or grows a range is a new allocation of all of it, as with realloc; the part of
-// a shrunk one that is left keeps its stack.
+// PROT_NONE) becomes memory where mprotect gives access to it, as it does where MAP_FIXED maps over
+// it: by the stack of that call. Memory that loses its access stays what it is: its pages are still
+// there. An mremap that moves or grows a range is a new allocation of all of it, as with realloc;
+// the part of a shrunk one that is left keeps its stack.
 
 #include <errno.h>
 #include <stdarg.h>
@@ -92,8 +93,8 @@ static int status_of(long result)
 
 // --- mmap
 
-// Of a descriptor: OH_KIND_FILE, OH_KIND_SHM when the file lies in memory, OH_KIND_MMAP for /dev/zero,
-// which is another name of anonymous memory.
+// Of a descriptor: OH_KIND_FILE, OH_KIND_SHM when the file lies in memory, OH_KIND_MMAP for
+// /dev/zero, which is another name of anonymous memory.
 static enum oh_stack_kind kind_of_file(int fd)
 {
     struct stat st;
@@ -124,8 +125,8 @@ static uint64_t page_of(int flags)
     return UINT64_C(1) << (bits != 0 ? bits : HUGE_PAGE_BITS);
 }
 
-// By a pointer: with arguments on the stack the compiler would realign the hook's stack in a way that hides
-// where it was called (__builtin_dwarf_cfa).
+// By a pointer: with arguments on the stack the compiler would realign the hook's stack in a way
+// that hides where it was called (__builtin_dwarf_cfa).
 struct map_call {
     void *address;
     size_t length;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a stack says of the moment and the purpose of its allocations: phase (init, main, unknown),
-// kind (malloc, thread, mmap and its like) and the package whose initialisation runs, from the names of its frames
-// and what the library noted. Pure functions over texts; nothing is kept, any thread. Host-safe.
+// kind (malloc, thread, mmap and its like) and the package whose initialisation runs, from the
+// names of its frames and what the library noted. Pure functions over texts; nothing is kept, any
+// thread. Host-safe.
 
 #ifndef OH_PROFILE_LABEL_H
 #define OH_PROFILE_LABEL_H

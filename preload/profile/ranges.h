@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is mapped, from the sections MAPS and MAP_LOG: the table that holds with the later events painted
-// over it (offheap/paint.h), each range with its kind. The recording may change while it is read, be
-// damaged, or have no such sections. All memory is the arena's. One thread at a time. Host-safe.
+// What is mapped, from the sections MAPS and MAP_LOG: the table that holds with the later events
+// painted over it (offheap/paint.h), each range with its kind. The recording may change while it is
+// read, be damaged, or have no such sections. All memory is the arena's. One thread at a time.
+// Host-safe.
 
 #ifndef OH_PROFILE_RANGES_H
 #define OH_PROFILE_RANGES_H
@@ -28,8 +29,8 @@ struct oh_view_ranges {
     uint64_t count;
 };
 
-// 0 or -ENOMEM. What makes no sense is left out and counted in view->damaged; a recording that keeps
-// changing too fast is shown as it was in the last attempt.
+// 0 or -ENOMEM. What makes no sense is left out and counted in view->damaged; a recording that
+// keeps changing too fast is shown as it was in the last attempt.
 int oh_ranges_read(struct oh_view *view, struct oh_arena *arena, struct oh_view_ranges *ranges);
 
 // Whether the recording knows of maps at all.

@@ -90,7 +90,8 @@ uint64_t oh_view_counter(const struct oh_view *view, int counter);
 // The bytes of a section that is there, or NULL.
 const void *oh_view_section(const struct oh_view *view, enum oh_format_section_id id,
                             uint32_t level, uint64_t *bytes);
-// The kind of the stack that something refers to (enum oh_stack_kind); 0 when there is no such stack.
+// The kind of the stack that something refers to (enum oh_stack_kind); 0 when there is no such
+// stack.
 uint8_t oh_view_stack_kind(const struct oh_view *view, uint32_t ref);
 
 // The text's bytes, NUL-terminated inside the recording; "" when absent or out of bounds.

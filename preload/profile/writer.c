@@ -41,9 +41,9 @@ struct place {
     uint32_t location;
 };
 
-// What the live blocks, or the mapped ranges, of one stack add up to. The variance is that of the estimate: a block of n
-// bytes that stands for w objects was taken with probability 1/w; it adds w(w-1) to the variance of
-// the objects, n*n*w(w-1) to that of the bytes.
+// What the live blocks, or the mapped ranges, of one stack add up to. The variance is that of the
+// estimate: a block of n bytes that stands for w objects was taken with probability 1/w; it adds
+// w(w-1) to the variance of the objects, n*n*w(w-1) to that of the bytes.
 struct holding {
     uint64_t objects, bytes;
     double objects_variance, bytes_variance;
@@ -454,8 +454,8 @@ static int add_block(void *arg, const struct oh_view_block *block)
     return 0;
 }
 
-// A call counts as long as a byte of it is mapped. What is left of one call has one number, and other
-// calls may have mapped over its middle.
+// A call counts as long as a byte of it is mapped. What is left of one call has one number, and
+// other calls may have mapped over its middle.
 static int count_call(struct build *build, struct oh_keymap *calls, uint64_t call, bool *is_new)
 {
     uint32_t seen;

@@ -220,7 +220,8 @@ static uint64_t merged_count(const struct oh_paint *paint, struct oh_paint_merge
     return result.count;
 }
 
-// A free table of the level that is not the one that holds: it is the caller's until it is given back.
+// A free table of the level that is not the one that holds: it is the caller's until it is given
+// back.
 static bool take_table(const struct held *held, uint32_t level, uint32_t *number)
 {
     for (uint32_t i = 0; i < OH_FORMAT_MAP_TABLES; i++) {
@@ -238,8 +239,8 @@ static bool take_table(const struct held *held, uint32_t level, uint32_t *number
     return false;
 }
 
-// A table for so many ranges, in the smallest level that has the room and a free one, else in the largest.
-// False when all are taken.
+// A table for so many ranges, in the smallest level that has the room and a free one, else in the
+// largest. False when all are taken.
 static bool choose_table(const struct held *held, uint64_t count, uint32_t *number)
 {
     bool no_room = false;
@@ -421,9 +422,10 @@ void oh_maps_end_unset(const struct oh_maps_unset *unset, bool succeeded)
 
 // --- Questions
 
-// From the newest event backwards. What decides the address is known when an event or a range covers it;
-// those that lie beside it narrow what is decided by the same. A commit that covers it decides only if
-// what is older is a reservation; the oldest such commit is the one that came upon it.
+// From the newest event backwards. What decides the address is known when an event or a range
+// covers it; those that lie beside it narrow what is decided by the same. A commit that covers it
+// decides only if what is older is a reservation; the oldest such commit is the one that came upon
+// it.
 struct search {
     uint64_t address;
     struct oh_format_range piece;  // What is left between the neighbours.

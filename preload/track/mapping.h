@@ -10,12 +10,12 @@
 //
 // Before the recorder is up (libraries that are initialised before this one map, and allocators do
 // when they are first called), calls wait in a small ring, each with its caller's address, and
-// oh_mapping_start enters them. What did not fit is counted. Nothing here brings the recorder up: these
-// hooks are called by allocators that hold their locks.
+// oh_mapping_start enters them. What did not fit is counted. Nothing here brings the recorder up:
+// these hooks are called by allocators that hold their locks.
 //
-// Any thread, any time. errno is never changed. The host's stack, from the hook on, on x86-64 with gcc 12,
-// release preset: 1,928 bytes, or 3,872 when code is seen for the first time, and 3,072 more with
-// OFFHEAP_MAX_DEPTH over 128.
+// Any thread, any time. errno is never changed. The host's stack, from the hook on, on x86-64 with
+// gcc 12, release preset: 1,928 bytes, or 3,872 when code is seen for the first time, and 3,072
+// more with OFFHEAP_MAX_DEPTH over 128.
 
 #ifndef OH_TRACK_MAPPING_H
 #define OH_TRACK_MAPPING_H
@@ -48,7 +48,8 @@ struct oh_mapping_removal {
 void oh_mapping_begin_removal(struct oh_mapping_removal *removal, uint64_t begin, uint64_t end);
 void oh_mapping_end_removal(const struct oh_mapping_removal *removal, bool succeeded);
 
-// What is recorded at an address, as oh_maps_find; its kind, 0 when nothing is or it cannot be told.
+// What is recorded at an address, as oh_maps_find; its kind, 0 when nothing is or it cannot be
+// told.
 uint8_t oh_mapping_find(uint64_t address, struct oh_format_range *piece);
 
 #endif

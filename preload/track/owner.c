@@ -106,8 +106,8 @@ static bool is_runtimes_mmap(uint64_t pc)
                                oh_go_runtime_in(runtime, OH_GO_CGO_MUNMAP, pc));
 }
 
-// x_cgo_mmap has no call frame information: its caller is looked for on the stack, above a frame of a
-// few words. Other C code is called through asmcgocall.
+// x_cgo_mmap has no call frame information: its caller is looked for on the stack, above a frame of
+// a few words. Other C code is called through asmcgocall.
 static bool lies_below_runtimes_mmap(uint64_t sp)
 {
     struct oh_readable *stack = oh_readable_begin(sp);

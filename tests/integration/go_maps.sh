@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# A Go program that maps memory in C beside a Go heap of 100 MB: its own maps to the byte, with their
-# phase, and nothing of Go's heap, in every form of the program, sampled or not, alive and killed.
+# A Go program that maps memory in C beside a Go heap of 100 MB: its own maps to the byte, with
+# their phase, and nothing of Go's heap, in every form of the program, sampled or not, alive and
+# killed.
 . "$OFFHEAP_SRC/tests/integration/lib.sh"
 
 show_maps=$OFFHEAP_FIXTURES/../tests/integration/show_maps
@@ -38,8 +39,8 @@ pid=$!
 wait_for_text live.out '^ready$' 20
 expect_status 0 "$OFFHEAP_BIN" export -o live.pb.gz "$pid"
 check maps-stripped live
-# What Go has from the system is what is recorded as its runtime's, less what is only reserved; it is
-# no less than what Go says it has, but for what its own threads and C's are.
+# What Go has from the system is what is recorded as its runtime's, less what is only reserved; it
+# is no less than what Go says it has, but for what its own threads and C's are.
 "$show_maps" "$pid" >ranges.txt
 awk 'FNR == NR { if ($1 == "sys") sys = $2; next }
     $1 == "sum" && $2 == "go-runtime" { found = $3 }

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# The mmap family in C: every kind, in whole and in part, and calls that fail, to the byte; sampled as
-# exact; by the library alone, live and killed; and what allocators map is theirs.
+# The mmap family in C: every kind, in whole and in part, and calls that fail, to the byte; sampled
+# as exact; by the library alone, live and killed; and what allocators map is theirs.
 . "$OFFHEAP_SRC/tests/integration/lib.sh"
 
 show_maps=$OFFHEAP_FIXTURES/../tests/integration/show_maps

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// show_maps RECORDING: what a recording holds as mapped, one range a line: kind, begin, end, bytes, the
-// number of its call. Then, a line each, the kinds with the bytes of their ranges: `sum KIND BYTES`.
+// show_maps RECORDING: what a recording holds as mapped, one range a line: kind, begin, end, bytes,
+// the number of its call. Then, a line each, the kinds with the bytes of their ranges: `sum KIND
+// BYTES`.
 
 #include <inttypes.h>
 #include <stdio.h>

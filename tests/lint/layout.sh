@@ -20,8 +20,8 @@ tls=$(readelf -lW "$library" | awk '$1 == "TLS" { print $6 }')
 [ "$((${tls:-0}))" -le "$MOST_OF_A_STACK" ] ||
     fault "$library: $((tls)) bytes of thread-local storage, the bound is $MOST_OF_A_STACK"
 
-# A hook that notes where it was called has its caller's frame above its own frame pointer. Realigned with
-# an argument pointer in r10 it has not.
+# A hook that notes where it was called has its caller's frame above its own frame pointer.
+# Realigned with an argument pointer in r10 it has not.
 objdump -d --no-show-raw-insn "$library" | awk '
     /^[0-9a-f]+ <.*>:$/ { name = $2; gsub(/[<>:]/, "", name) }
     /lea +0x8\(%rsp\),%r10/ { print name ": hides its caller, its stack is realigned by r10" }' \

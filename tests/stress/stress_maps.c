@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The table of maps under many threads, and killed. Threads hand addresses to each other as the system
-// does, at the very moment of the call that gives them back; readers look on; when all are at rest the
-// recording holds exactly what is mapped. Killed at any moment, it holds what was there after the last
-// call of each thread or the one before.
+// The table of maps under many threads, and killed. Threads hand addresses to each other as the
+// system does, at the very moment of the call that gives them back; readers look on; when all are
+// at rest the recording holds exactly what is mapped. Killed at any moment, it holds what was there
+// after the last call of each thread or the one before.
 
 #include <signal.h>
 #include <string.h>
@@ -36,8 +36,8 @@ static uint32_t begin(const char *dir)
 
 enum { THREADS = 6, SLOTS = 200, ROUNDS = 20000, READINGS = 200 };
 
-// A slot of addresses: 0 free, 1 taken, as the system would have it. `pages` is written by whoever has
-// it: a bit for each page that is mapped.
+// A slot of addresses: 0 free, 1 taken, as the system would have it. `pages` is written by whoever
+// has it: a bit for each page that is mapped.
 struct slot {
     uint64_t taken;
     uint64_t pages;
@@ -60,7 +60,8 @@ static void map_slot(struct pool *pool, uint64_t n, uint32_t second)
     pool->slots[n].pages = (1 << PAGES_A_SLOT) - 1;
 }
 
-// Some of its pages; with all of them gone the slot is free for others before the call has returned.
+// Some of its pages; with all of them gone the slot is free for others before the call has
+// returned.
 static void unmap_slot(struct pool *pool, uint64_t n, struct oh_random *random)
 {
     struct oh_maps_unset unset;
@@ -153,8 +154,8 @@ static void test_threads_that_hand_addresses_around_leave_the_truth(void **state
     oh_scratch_run(many_at_once);
 }
 
-// A failure that comes when the log was nearly full cannot be taken back, which is counted. Without system
-// calls in between that happens here.
+// A failure that comes when the log was nearly full cannot be taken back, which is counted. Without
+// system calls in between that happens here.
 static void some_fail(void *dir)
 {
     pool.stack = begin(dir);

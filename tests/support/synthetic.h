@@ -54,7 +54,8 @@ uint32_t oh_synthetic_ref(const struct oh_synthetic *recording,
 struct oh_format_block *oh_synthetic_block(struct oh_synthetic *recording,
                                            const struct oh_block *block);
 
-// Sections for maps, empty. The log and the n-th table's head, which the caller fills; its ranges follow.
+// Sections for maps, empty. The log and the n-th table's head, which the caller fills; its ranges
+// follow.
 struct oh_format_map_log *oh_synthetic_maps(struct oh_synthetic *recording);
 struct oh_format_map_log *
 oh_synthetic_maps_log(struct oh_synthetic *recording); // Once they are there.

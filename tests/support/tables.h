@@ -49,8 +49,8 @@ uint64_t oh_tables_counter(enum oh_format_counter counter);
 // Makes a block live whose address is not yet: true, or false when the table has no place for it.
 bool oh_tables_enter(const struct oh_block *block);
 
-// What this process's recording holds as mapped, into an arena that is the caller's to end; nothing of
-// it may be damaged.
+// What this process's recording holds as mapped, into an arena that is the caller's to end; nothing
+// of it may be damaged.
 void oh_tables_ranges(struct oh_arena *arena, struct oh_view_ranges *ranges);
 
 // A stack of one frame with this number and kind (enum oh_stack_kind).

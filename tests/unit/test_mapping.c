@@ -66,8 +66,8 @@ static void counts(void *dir)
 {
     oh_tracking_start_sampled(dir, UINT64_C(1) << 20);
     errno = 99;
-    // given: a first call, which in a program without the library is walked with the recorder's frames
-    // when the same place maps twice more, and a third of it goes away
+    // given: a first call, which in a program without the library is walked with the recorder's
+    // frames when the same place maps twice more, and a third of it goes away
     volatile uint64_t times = 3; // Not known to the compiler: one call, and not three in a row.
     for (uint64_t i = 0; i < times; i++)
         add(0x20000 - 0x10000 * i, 0x20000 - 0x10000 * i + 0x3000, OH_KIND_MMAP);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Maps read from a recording made by hand: the table that holds, events over it, and what makes no sense.
+// Maps read from a recording made by hand: the table that holds, events over it, and what makes no
+// sense.
 #include "profile/ranges.h"
 
 #include <string.h>

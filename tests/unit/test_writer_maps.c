@@ -65,7 +65,8 @@ static uint32_t add_map_stack(uint8_t kind, uint64_t calls, uint64_t bytes)
     return oh_synthetic_ref(&fixture.recording, stack);
 }
 
-// Three maps of two calls of which one is in two pieces, a reservation, and what is not the program's.
+// Three maps of two calls of which one is in two pieces, a reservation, and what is not the
+// program's.
 static void add_maps(void)
 {
     (void)oh_synthetic_maps(&fixture.recording);

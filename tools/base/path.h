@@ -40,8 +40,8 @@ enum { OH_PATH_RECORDING_DIRS = 4 };
 size_t oh_path_recording_dirs(const char *dirs[OH_PATH_RECORDING_DIRS]);
 
 // Opens a regular file for reading; what is none is not opened, not even for a moment: opening some
-// devices does something. *info is the file's. A descriptor, -EISDIR, -EINVAL (not a regular file) or
-// why it cannot be opened.
+// devices does something. *info is the file's. A descriptor, -EISDIR, -EINVAL (not a regular file)
+// or why it cannot be opened.
 int oh_file_open_regular(const char *path, struct stat *info);
 
 // Reads a whole small file (files of /proc have no size). *data has a NUL behind its end.

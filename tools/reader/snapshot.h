@@ -4,11 +4,12 @@
 // neither stopped nor slowed. Holes are not read, so a sparse file of 64 GiB costs what it holds.
 //
 // Why the copy is consistent. The writer publishes from the inside out: strings, then modules, then
-// stacks, then index words, live blocks and maps that refer to them. The copy goes the other way round,
-// what refers before what is referred to, each with the levels that the file has by then, and the
-// header last; so nothing that was copied refers to something that was not yet there. The maps are
-// copied again when their table was changed for another one meanwhile. Two counters of one stack may
-// be read with an event between them. What a profile of such a copy promises: FORMAT.md, "consistent".
+// stacks, then index words, live blocks and maps that refer to them. The copy goes the other way
+// round, what refers before what is referred to, each with the levels that the file has by then,
+// and the header last; so nothing that was copied refers to something that was not yet there. The
+// maps are copied again when their table was changed for another one meanwhile. Two counters of one
+// stack may be read with an event between them. What a profile of such a copy promises: FORMAT.md,
+// "consistent".
 
 #ifndef OH_READER_SNAPSHOT_H
 #define OH_READER_SNAPSHOT_H
