@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # calls.sh TREE LIBRARY: every function that the library takes from outside stands in calls.allow
-# of the tree with a reason (STYLE R9, R16): no malloc, stdio, lock or locale unseen. A call of a
+# of the tree with a reason: no malloc, stdio, lock or locale unseen. A call of a
 # symbol that the library itself hooks is looked for among the relocations. An entry NAME lets
 # every function call NAME; NAME@CALLER only the one.
 

@@ -3,7 +3,7 @@
 #
 # environment.sh TREE: every variable of env.def, and every one that the command reads by itself, is
 # explained in README.md and in a manual page; every OFFHEAP_* name that those mention exists; and
-# the library reads the environment in one file only (STYLE R8, R12).
+# the library reads the environment in one file only.
 
 . "$(dirname "$0")/common.sh"
 cd "$1"

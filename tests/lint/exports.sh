@@ -1,8 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# exports.sh TREE LIBRARY: the library exports exactly the symbols of hooks.def and offheap_*
-# (STYLE R16).
+# exports.sh TREE LIBRARY: the library exports exactly the symbols of hooks.def and offheap_*.
 
 . "$(dirname "$0")/common.sh"
 library=$2

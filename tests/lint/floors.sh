@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # floors.sh TREE: every #include "..." of preload/, tools/ and include/ stays on its floor or goes
-# down, as floors.txt of the tree cuts them (STYLE R4); no .c file is included (R5); and no name
+# down, as floors.txt of the tree cuts them; no .c file is included; and no name
 # means two headers, one in tools/ and one in preload/.
 
 . "$(dirname "$0")/common.sh"

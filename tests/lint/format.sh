@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# format.sh TREE: clang-format 14 has nothing to change (STYLE R40).
+# format.sh TREE: clang-format 14 has nothing to change.
 
 . "$(dirname "$0")/common.sh"
 cd "$1"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # habits.sh TREE: words and constructs that do not belong into a source: open ends without an
-# issue's number; variables in headers (STYLE R6); atomics other than the named-order wrappers,
-# volatile as synchronisation (R18); stdio, locks, assertions and exits in the library (R9).
+# issue's number; variables in headers; atomics other than the named-order wrappers,
+# volatile as synchronisation; stdio, locks, assertions and exits in the library.
 # habits.allow of the tree names exceptions: FILE WORD REASON lets lines of FILE with WORD pass.
 
 . "$(dirname "$0")/common.sh"

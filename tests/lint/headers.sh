@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# headers.sh TREE [CC]: every header compiles alone, without a warning (STYLE R5).
+# headers.sh TREE [CC]: every header compiles alone, without a warning.
 
 . "$(dirname "$0")/common.sh"
 cc=${2-cc}

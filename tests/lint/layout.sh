@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # layout.sh TREE LIBRARY: what the library takes of each thread's stack is bounded, and no variable
-# that every recorded event reads shares a cache line with one that is written meanwhile (STYLE
-# R17). Which variables are read so, and which others are as good as constant, stands in
-# layout.list.
+# that every recorded event reads shares a cache line with one that is written meanwhile.
+# Which variables are read so, and which others are as good as constant, stands in layout.list.
 
 . "$(dirname "$0")/common.sh"
 library=$2

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# sizes.sh TREE: sources have at most 600 lines, headers 250, functions 60 (STYLE R1). A function
+# sizes.sh TREE: sources have at most 600 lines, headers 250, functions 60. A function
 # is counted from its opening to its closing brace, both in the first column as .clang-format
 # puts them. sizes.allow of the tree names what may be longer, and why:
 #   FILE lines LIMIT REASON        FILE functions LIMIT REASON
