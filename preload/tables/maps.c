@@ -515,18 +515,19 @@ bool oh_maps_find(uint64_t address, struct oh_format_range *piece)
     return false;
 }
 
+// In more pieces than are looked at, all of the rest is taken for reserved.
 uint64_t oh_maps_reserved(uint64_t begin, uint64_t end)
 {
     uint64_t bytes = 0;
     for (int i = 0; i < PIECES && begin < end; i++) {
         struct oh_format_range piece;
         if (!oh_maps_find(begin, &piece))
-            break;
+            return bytes;
         uint64_t stop = piece.end < end ? piece.end : end;
         uint32_t stack = oh_range_stack(&piece);
         if (stack != 0 && is_reserve(NULL, stack))
             bytes += stop - begin;
         begin = stop;
     }
-    return bytes;
+    return begin < end ? bytes + (end - begin) : bytes;
 }
