@@ -65,6 +65,13 @@ static void prepare_program(void)
         oh_recording_header()->flags |= OH_FLAG_PHASE_KNOWN;
 }
 
+static void init_owner(void)
+{
+    const uint64_t libc[OH_OWNER_LIBC] = {(uint64_t)(uintptr_t)oh_real._exit,
+                                          (uint64_t)(uintptr_t)oh_real.__libc_start_main};
+    oh_owner_init((uint64_t)(uintptr_t)oh_real.malloc, libc);
+}
+
 static void start(enum oh_format_off_reason *reason, int *error)
 {
     *reason = OH_OFF_secure;
@@ -93,7 +100,7 @@ static void start(enum oh_format_off_reason *reason, int *error)
         oh_recall_enable();
     oh_unwind_init();
     oh_nesting_settle();
-    oh_owner_init((uint64_t)(uintptr_t)oh_real.malloc);
+    init_owner();
     oh_modules_init();
     oh_end_init(&config);
     oh_leave_arm(oh_end_run);

@@ -3,7 +3,6 @@
 
 #include <dlfcn.h>
 #include <stddef.h>
-#include <string.h>
 #include <sys/auxv.h>
 
 #include "base/atomic.h"
@@ -46,22 +45,28 @@ static bool is_in(const struct oh_c_module *module, uint64_t address)
 }
 
 // libc's own maps do not come here, and a program that brings its own malloc is more than that.
-static void add_module_of(uint64_t code)
+static bool is_more(const struct oh_c_module *module, const uint64_t libc[OH_OWNER_LIBC])
 {
-    struct oh_c_module module;
-    if (code == 0 || oh_unwind_c_find_module(code, &module) < 0 ||
-        is_in(&module, (uint64_t)(uintptr_t)&strcmp) || is_in(&module, getauxval(AT_PHDR)) ||
-        is_in(&module, (uint64_t)(uintptr_t)&owner))
-        return;
-    (void)oh_owner_add_allocator(module.begin, module.end);
+    for (int i = 0; i < OH_OWNER_LIBC; i++) {
+        if (is_in(module, libc[i]))
+            return true;
+    }
+    return is_in(module, getauxval(AT_PHDR)) || is_in(module, (uint64_t)(uintptr_t)&owner);
 }
 
-void oh_owner_init(uint64_t next_malloc)
+static void add_module_of(uint64_t code, const uint64_t libc[OH_OWNER_LIBC])
+{
+    struct oh_c_module module;
+    if (code != 0 && oh_unwind_c_find_module(code, &module) == 0 && !is_more(&module, libc))
+        (void)oh_owner_add_allocator(module.begin, module.end);
+}
+
+void oh_owner_init(uint64_t next_malloc, const uint64_t libc[OH_OWNER_LIBC])
 {
     uint64_t first_malloc = (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "malloc");
-    add_module_of(next_malloc);
+    add_module_of(next_malloc, libc);
     if (first_malloc != next_malloc)
-        add_module_of(first_malloc);
+        add_module_of(first_malloc, libc);
 }
 
 static bool is_allocator(uint64_t pc)

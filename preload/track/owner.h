@@ -23,8 +23,10 @@
 #include "capture/registers_x86_64.h"
 
 // After the unwinder is up. `next_malloc` is the malloc behind our hook; that of the loader's
-// order, where it is not our hook, is looked up here (calls dlsym).
-void oh_owner_init(uint64_t next_malloc);
+// order, where it is not our hook, is looked up here (calls dlsym). `libc` is code of libc's, as
+// dlsym has it: to take a function's address may give that of a stub in the program.
+enum { OH_OWNER_LIBC = 2 };
+void oh_owner_init(uint64_t next_malloc, const uint64_t libc[OH_OWNER_LIBC]);
 
 // Code that belongs to an allocator, [begin, end): false when there are too many already.
 bool oh_owner_add_allocator(uint64_t begin, uint64_t end);

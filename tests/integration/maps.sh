@@ -87,6 +87,11 @@ for round in 1 2 3; do
     expect_no_text out.txt 'not recorded'
 done
 
+note "a program that has addresses of libc's functions"
+expect_status 0 "$OFFHEAP_BIN" run --exact -o canonical.pb.gz -- "$OFFHEAP_FIXTURES/canonical"
+expect_status 0 "$OFFHEAP_BIN" report --kind mmap canonical.pb.gz
+expect_text out.txt '^ +1 +4\.00 KiB +1 ' "the program's map is not its own"
+
 note "--kind"
 expect_status 0 "$OFFHEAP_BIN" export --kind reserve,shm -o kinds.pb.gz "$recording"
 raw kinds.pb.gz >kinds.raw
