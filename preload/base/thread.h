@@ -7,6 +7,8 @@
 // Ways into a hook while `busy` is set, each forwarded unrecorded: dlsym and the loader while the
 // real functions are resolved; a real allocator that calls another interposed function; a signal
 // handler that allocates. Frees are not guarded: taking a block out of the table is safe anywhere.
+// A signal handler that jumps out of a hook (siglongjmp) leaves `busy` behind: track.c finds that
+// out when a hook is called from further out on the stack than the one that set it.
 
 #ifndef OH_BASE_THREAD_H
 #define OH_BASE_THREAD_H
@@ -29,6 +31,8 @@ struct oh_thread {
     uint32_t shard;
     uint32_t fights;
     uint32_t fight_second;
+    // Where on the stack the hook is that set `busy`, for track.c; 0: nobody asks.
+    uint64_t busy_at;
 };
 
 _Static_assert(sizeof(struct oh_thread) <= 64, "the per-thread object stays on one cache line");

@@ -2,6 +2,7 @@
 #include "capture/readable.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
@@ -79,6 +80,17 @@ static OH_COLD OH_NOINLINE bool reaches_own_stack(struct own_stack *own, uint64_
     }
     own->low = first;
     return true;
+}
+
+// A signal's stack may be a part of the own one.
+bool oh_readable_is_own(uint64_t inner, uint64_t outer)
+{
+    const struct own_stack *own = &own_stack;
+    stack_t signal_stack = {.ss_flags = SS_ONSTACK};
+    if (inner < own->low || outer < inner || outer >= own->top)
+        return false;
+    (void)oh_syscall6(SYS_sigaltstack, 0, (long)&signal_stack, 0, 0, 0, 0);
+    return (signal_stack.ss_flags & SS_ONSTACK) == 0;
 }
 
 struct oh_readable *oh_readable_self(void)

@@ -71,6 +71,9 @@ static inline bool oh_readable_word(struct oh_readable *stack, uint64_t address,
 // The same for an aligned word of the Go runtime's memory: goroutine stacks and g structures.
 bool oh_readable_go_word(uint64_t address, uint64_t *value);
 
+// Whether the calling thread runs on its own stack, and that is known from `inner` to `outer`.
+bool oh_readable_is_own(uint64_t inner, uint64_t outer);
+
 // Whether [address, address + size) can be read now. Tests every page, remembers nothing.
 bool oh_readable_range(uint64_t address, uint64_t size);
 

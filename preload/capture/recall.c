@@ -389,3 +389,9 @@ void oh_recall_end(struct oh_recall *recall)
 {
     oh_store_release(&recall->owner, oh_load_relaxed(&recall->owner));
 }
+
+void oh_recall_forget(void)
+{
+    if (mine.recall != NULL)
+        mine.recall->count = 0;
+}

@@ -74,6 +74,9 @@ struct oh_recall *oh_recall_mine(void);
 bool oh_recall_walk(struct oh_recall *recall, const struct oh_caller *caller,
                     struct oh_readable *stack, unsigned max, struct oh_recalled *recalled);
 
+// What the calling thread remembers may be half of something: its last capture was left.
+void oh_recall_forget(void);
+
 // The caller is through with what oh_recall_walk told it. After each that was true.
 void oh_recall_end(struct oh_recall *recall);
 

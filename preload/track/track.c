@@ -10,6 +10,7 @@
 #include "base/thread.h"
 #include "capture/budget.h"
 #include "capture/modules.h"
+#include "capture/readable.h"
 #include "capture/recall.h"
 #include "capture/registers_x86_64.h"
 #include "capture/sampler.h"
@@ -126,10 +127,22 @@ static OH_NOINLINE uint64_t decide_sampled(struct oh_thread *thread, uint64_t si
     return weight;
 }
 
+// Whether the hook that set `busy` will never go on, because a signal handler has jumped out of it:
+// a call inside of it would lie further in on the stack. What it was doing is lost.
+static OH_COLD OH_NOINLINE bool was_left(const struct oh_thread *thread, uint64_t here)
+{
+    if (thread->busy_at == 0 || here < thread->busy_at ||
+        !oh_readable_is_own(thread->busy_at, here))
+        return false;
+    oh_recall_forget();
+    return true;
+}
+
 bool oh_track_begin(struct oh_track_call *call, uint64_t size)
 {
     struct oh_thread *thread = &oh_thread_self;
-    if (thread->busy != 0) {
+    uint64_t here = (uint64_t)(uintptr_t)call;
+    if (oh_unlikely(thread->busy != 0) && !was_left(thread, here)) {
         thread->nested++;
         if (is_on())
             oh_recording_count(OH_COUNTER_nested_calls);
@@ -143,6 +156,7 @@ bool oh_track_begin(struct oh_track_call *call, uint64_t size)
         return false;
     }
     thread->busy = 1;
+    thread->busy_at = here;
     call->weight = track.sampled ? decide_sampled(thread, size, &call->mean)
                                  : oh_sampler_decide(thread, size, &call->mean);
     if (call->weight != 0)

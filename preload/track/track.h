@@ -62,7 +62,7 @@ void oh_track_stop(enum oh_format_off_reason reason, int error);
 bool oh_track_is_child(void); // A forked child of the process that was started.
 
 // Decides on an allocation of `size` bytes that did not pass the countdown. True: make the real
-// call, then oh_track_end. False: only make the real call.
+// call, then oh_track_end. False: only make the real call. *call lies in the hook's frame.
 bool oh_track_begin(struct oh_track_call *call, uint64_t size);
 // `block` is what the real call returned, NULL when it failed; `caller` is where the host called
 // the hook, NULL when the hook cannot tell (capture/unwind.h).
