@@ -117,14 +117,25 @@ static bool is_on(void)
 }
 
 // Only samples are a matter of doubles; exact mode leaves the host's environment alone.
-static OH_NOINLINE uint64_t decide_sampled(struct oh_thread *thread, uint64_t size, uint32_t *mean)
+static inline uint32_t begin_floating(void)
+{
+    return track.sampled ? oh_floating_begin() : 0;
+}
+
+static inline void end_floating(uint32_t floating)
+{
+    if (track.sampled)
+        oh_floating_end(floating);
+}
+
+// Exact mode takes everything without being asked (capture/sampler).
+static OH_NOINLINE void decide(struct oh_track_call *call, struct oh_thread *thread, uint64_t size)
 {
     uint32_t floating = oh_floating_begin();
-    uint64_t weight = oh_sampler_decide(thread, size, mean);
-    if (weight == 0 && track.budgeted)
+    call->weight = oh_sampler_decide(thread, size, &call->mean);
+    if (call->weight == 0 && track.budgeted)
         oh_budget_visit();
     oh_floating_end(floating);
-    return weight;
 }
 
 // Whether the hook that set `busy` will never go on, because a signal handler has jumped out of it:
@@ -157,12 +168,15 @@ bool oh_track_begin(struct oh_track_call *call, uint64_t size)
     }
     thread->busy = 1;
     thread->busy_at = here;
-    call->weight = track.sampled ? decide_sampled(thread, size, &call->mean)
-                                 : oh_sampler_decide(thread, size, &call->mean);
-    if (call->weight != 0)
+    if (!track.sampled) {
+        call->weight = UINT64_C(1) << track.weight_shift;
+        call->mean = 0;
         return true;
-    thread->busy = 0;
-    return false;
+    }
+    decide(call, thread, size);
+    if (call->weight == 0)
+        thread->busy = 0;
+    return call->weight != 0;
 }
 
 // The reference of the stack that `key` describes; its epoch is found here.
@@ -324,27 +338,17 @@ static void record(const struct oh_track_call *call, const struct oh_caller *cal
         enter(&block, call->weight);
 }
 
-static OH_NOINLINE void end_sampled(const struct oh_track_call *call,
-                                    const struct oh_caller *caller, const void *block,
-                                    uint64_t size)
+void oh_track_end(const struct oh_track_call *call, const struct oh_caller *caller,
+                  const void *block, uint64_t size)
 {
-    uint32_t floating = oh_floating_begin();
+    int saved = errno;
+    uint32_t floating = begin_floating();
     uint64_t began = track.budgeted ? oh_budget_begin() : 0;
     if (block != NULL)
         record(call, caller, (uint64_t)(uintptr_t)block, size);
     if (track.budgeted)
         oh_budget_end(began);
-    oh_floating_end(floating);
-}
-
-void oh_track_end(const struct oh_track_call *call, const struct oh_caller *caller,
-                  const void *block, uint64_t size)
-{
-    int saved = errno;
-    if (track.sampled)
-        end_sampled(call, caller, block, size);
-    else if (block != NULL)
-        record(call, caller, (uint64_t)(uintptr_t)block, size);
+    end_floating(floating);
     oh_thread_self.busy = 0;
     errno = saved;
 }
