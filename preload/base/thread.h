@@ -31,7 +31,8 @@ struct oh_thread {
     uint32_t shard;
     uint32_t fights;
     uint32_t fight_second;
-    // Where on the stack the hook is that set `busy`, for track.c; 0: nobody asks.
+    // Where on the stack the hook is that set `busy`, for track.c. Who sets that sets this, but for
+    // what comes before the start, when it is 0.
     uint64_t busy_at;
 };
 

@@ -157,6 +157,7 @@ static uint32_t stack_of(const struct oh_caller *caller, enum oh_stack_kind kind
     if (thread->busy != 0)
         return stack_of_caller(caller->pc, kind);
     thread->busy = 1;
+    thread->busy_at = (uint64_t)(uintptr_t)__builtin_frame_address(0);
     uint32_t stack =
         mapping.max_depth <= USUAL_DEPTH ? capture_usual(caller, kind) : capture_deep(caller, kind);
     thread->busy = 0;
