@@ -103,7 +103,11 @@ expect_text out.txt 'map_file'
 expect_text out.txt 'map_shared'
 expect_no_text out.txt 'map_plain'
 expect_status 0 "$OFFHEAP_BIN" report "$recording"
-expect_text out.txt 'by kind .*mmap .*reserve .*shm .*file '
+expect_text out.txt 'by kind .*mmap .*shm .*file '
+expect_text out.txt 'reserved +3\.42 MiB of address space'
+expect_no_text out.txt '^ +reserve +/'
+expect_status 0 "$OFFHEAP_BIN" report --kind mmap,reserve "$recording"
+expect_text out.txt '^ +reserve +/'
 expect_status 2 "$OFFHEAP_BIN" export --kind bogus -o kinds.pb.gz "$recording"
 expect_status 2 "$OFFHEAP_BIN" report --kind malloc,bogus "$recording"
 

@@ -211,6 +211,29 @@ static void test_report_filters(void **state)
     has("3 of 3 stacks");
 }
 
+static void test_report_reservations_are_shown_when_they_are_asked_for(void **state)
+{
+    (void)state;
+    (void)add_stack(&newer, "alpha main", "main", "malloc", 3072, 0);
+    (void)add_stack(&newer, "beta main", "main", "mmap", 1024, 0);
+    (void)add_stack(&newer, "gamma main", "main", "reserve", 1 << 20, 0);
+    struct oh_report_query query = everything;
+    (void)render(&query);
+    has("  in use     4.00 KiB in 20 objects\n");
+    has("  reserved   1.00 MiB of address space: not memory");
+    has("  by phase   main 4.00 KiB in use\n");
+    has("  by kind    malloc 3.00 KiB, mmap 1.00 KiB in use\n");
+    has("75.0%");
+    has_not("gamma");
+    query.kind = "mmap,reserve";
+    (void)render(&query);
+    has("  by kind    malloc 3.00 KiB, mmap 1.00 KiB, reserve 1.00 MiB in use\n");
+    has("gamma");
+    has("beta");
+    has_not("alpha");
+    has_not("not memory");
+}
+
 static void test_report_limit_tells_the_rest(void **state)
 {
     (void)state;
@@ -359,6 +382,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_report_estimates_show_their_error, setup, teardown),
         cmocka_unit_test_setup_teardown(test_report_filters, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_report_reservations_are_shown_when_they_are_asked_for,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_report_limit_tells_the_rest, setup, teardown),
         cmocka_unit_test_setup_teardown(test_report_freed_stacks_are_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_report_empty_says_why, setup, teardown),

@@ -59,8 +59,12 @@ char *oh_words_totals(const struct oh_profile *profile)
     double bytes = 0;
     double objects = 0;
     for (uint32_t i = 0; i < profile->sample_count; i++) {
-        bytes += (double)profile->samples[i].values[OH_VALUE_INUSE_SPACE];
-        objects += (double)profile->samples[i].values[OH_VALUE_INUSE_OBJECTS];
+        const struct oh_profile_sample *const sample = &profile->samples[i];
+        // Reservations are address space, and not memory.
+        if (strcmp(oh_profile_text(profile, sample->labels[OH_LABEL_KIND]), "reserve") != 0) {
+            bytes += (double)sample->values[OH_VALUE_INUSE_SPACE];
+            objects += (double)sample->values[OH_VALUE_INUSE_OBJECTS];
+        }
     }
     char size[OH_HUMAN_BYTES];
     char count[OH_HUMAN_BYTES];

@@ -76,8 +76,22 @@ static void print_total(FILE *out, const char *name, const struct oh_report_sum 
                   error, count, sum->values[objects] == 1 ? "" : "s");
 }
 
+static void print_reserved(FILE *out, const struct oh_report_sum *reserved)
+{
+    char size[OH_REPORT_CELL_BYTES];
+    if (reserved->rows == 0) {
+        return;
+    }
+    oh_report_format_value(OH_VALUE_INUSE_SPACE, reserved->values[OH_VALUE_INUSE_SPACE], size);
+    (void)fprintf(out,
+                  "  reserved   %s of address space: not memory, and not in the other numbers "
+                  "(--kind reserve shows it)\n",
+                  size);
+}
+
 // In use by the values of a label; nothing when there are fewer of them than `least`.
-static void print_parts(FILE *out, const struct oh_profile *profile, enum oh_profile_label label,
+static void print_parts(FILE *out, const struct oh_report_query *query,
+                        const struct oh_profile *profile, enum oh_profile_label label,
                         const char *name, const char *const *values, size_t least)
 {
     char line[OH_REPORT_LINE_BYTES] = "";
@@ -88,7 +102,8 @@ static void print_parts(FILE *out, const struct oh_profile *profile, enum oh_pro
         size_t samples = 0;
         for (uint32_t i = 0; i < profile->sample_count; i++) {
             const struct oh_profile_sample *const sample = &profile->samples[i];
-            if (strcmp(oh_profile_text(profile, sample->labels[label]), *values) == 0) {
+            if (!oh_report_is_left_out(query, profile, sample) &&
+                strcmp(oh_profile_text(profile, sample->labels[label]), *values) == 0) {
                 bytes += (double)sample->values[OH_VALUE_INUSE_SPACE];
                 samples++;
             }
@@ -107,12 +122,13 @@ static void print_parts(FILE *out, const struct oh_profile *profile, enum oh_pro
 }
 
 // In the order in which a program goes through them.
-static void print_phases(FILE *out, const struct oh_profile *profile)
+static void print_labelled(FILE *out, const struct oh_report_query *query,
+                           const struct oh_profile *profile)
 {
     static const char *const phases[] = {"init", "main", "unknown", NULL};
     static const char *const kinds[] = {"malloc", "thread", "mmap", "reserve", "shm", "file", NULL};
-    print_parts(out, profile, OH_LABEL_PHASE, "by phase", phases, 1);
-    print_parts(out, profile, OH_LABEL_KIND, "by kind", kinds, 2);
+    print_parts(out, query, profile, OH_LABEL_PHASE, "by phase", phases, 1);
+    print_parts(out, query, profile, OH_LABEL_KIND, "by kind", kinds, 2);
 }
 
 static void print_filters(FILE *out, const struct oh_report_query *query,
@@ -240,7 +256,8 @@ int oh_report_render(FILE *out, const struct oh_report_input *input,
     oh_report_render_header(out, input);
     print_total(out, "in use", &rows.total, OH_VALUE_INUSE_SPACE, OH_VALUE_INUSE_OBJECTS);
     print_total(out, "allocated", &rows.total, OH_VALUE_ALLOC_SPACE, OH_VALUE_ALLOC_OBJECTS);
-    print_phases(out, input->profile);
+    print_reserved(out, &rows.reserved);
+    print_labelled(out, query, input->profile);
     print_filters(out, query, &rows);
     (void)fprintf(out, "  sorted by  %s: share, sum and error are of it\n",
                   oh_pprof_value_name(query->sort));

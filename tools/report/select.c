@@ -83,6 +83,12 @@ static bool label_matches(const struct oh_profile *profile, uint32_t label, cons
     return wanted == NULL || strcmp(oh_profile_text(profile, label), wanted) == 0;
 }
 
+bool oh_report_is_left_out(const struct oh_report_query *query, const struct oh_profile *profile,
+                           const struct oh_profile_sample *sample)
+{
+    return query->kind == NULL && label_matches(profile, sample->labels[OH_LABEL_KIND], "reserve");
+}
+
 bool oh_report_filter_matches(const struct oh_report_filter *filter,
                               const struct oh_profile *profile,
                               const struct oh_profile_sample *sample)
@@ -91,6 +97,7 @@ bool oh_report_filter_matches(const struct oh_report_filter *filter,
            (filter->query->kind == NULL ||
             oh_str_in_list(filter->query->kind,
                            oh_profile_text(profile, sample->labels[OH_LABEL_KIND]))) &&
+           !oh_report_is_left_out(filter->query, profile, sample) &&
            (!filter->has_focus || focus_matches(filter, profile, sample));
 }
 
@@ -216,7 +223,8 @@ int oh_report_select(const struct oh_profile *profile, const struct oh_report_qu
     const size_t all = fill_rows(profile, made.rows);
     for (size_t i = 0; i < all; i++) {
         const struct oh_report_row row = made.rows[i];
-        add_to_sum(&made.total, &row);
+        const bool left_out = oh_report_is_left_out(query, profile, &profile->samples[row.sample]);
+        add_to_sum(left_out ? &made.reserved : &made.total, &row);
         if (!oh_report_filter_matches(&filter, profile, &profile->samples[row.sample])) {
             continue;
         }

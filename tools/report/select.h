@@ -18,7 +18,7 @@
 struct oh_report_query {
     enum oh_profile_value sort; // Which value orders and shares.
     const char *phase;          // "init", "main", "unknown"; NULL: any.
-    const char *kind;           // A list "mmap,shm"; NULL: any.
+    const char *kind;           // A list "mmap,shm"; NULL: any but "reserve".
     const char *focus;          // A POSIX extended expression; NULL: any.
     size_t limit;               // Rows shown; 0: all.
 };
@@ -40,7 +40,10 @@ struct oh_report_rows {
     struct oh_report_row *rows; // The largest first.
     size_t count;
     size_t empty_count;         // Rows that match, but whose sorted value is 0: not among the rows.
-    struct oh_report_sum total; // Of everything in the profile.
+    struct oh_report_sum total; // Of everything in the profile, but for:
+    // Reservations, which are address space and not memory: unless the query names kinds, they are
+    // neither in the rows nor in the other sums.
+    struct oh_report_sum reserved;
     struct oh_report_sum shown; // Of what matches the query.
 };
 
@@ -61,6 +64,10 @@ void oh_report_filter_fini(struct oh_report_filter *filter);
 bool oh_report_filter_matches(const struct oh_report_filter *filter,
                               const struct oh_profile *profile,
                               const struct oh_profile_sample *sample);
+
+// Whether the sample is one of those reservations.
+bool oh_report_is_left_out(const struct oh_report_query *query, const struct oh_profile *profile,
+                           const struct oh_profile_sample *sample);
 
 // The value called "inuse_space", ...: true and *value, or false.
 bool oh_report_parse_sort(const char *name, enum oh_profile_value *value);
