@@ -27,7 +27,7 @@ static struct {
     } allocators[ALLOCATORS];
     uint64_t go_caller_count;
     uint64_t go_callers[GO_CALLERS]; // Return addresses in x_cgo_mmap. Go code is never unloaded.
-} owner;
+} OH_OWN_LINES owner;
 
 bool oh_owner_add_allocator(uint64_t begin, uint64_t end)
 {
