@@ -187,40 +187,45 @@ static void *item(const struct kind *kind, const struct list *list, uint32_t ind
     return (uint8_t *)list->items + (size_t)index * kind->bytes;
 }
 
-// The slot of an equal entry, or the empty slot where it belongs. The set has an empty one.
-static uint32_t *find_slot(const struct kind *kind, const struct list *list,
-                           const struct oh_profile_set *set, const void *entry)
+// The number of an equal entry, 0 when there is none.
+static uint32_t find_number(const struct kind *kind, const struct list *list,
+                            const struct oh_profile_set *set, const void *entry, uint32_t hash)
 {
+    if (set->capacity == 0)
+        return 0;
     uint32_t mask = set->capacity - 1;
-    uint32_t at = kind->hash(entry) & mask;
-    while (set->slots[at] != 0 && !kind->same(item(kind, list, set->slots[at] - 1), entry))
+    uint32_t at = hash & mask;
+    while (set->slots[at].number != 0 &&
+           (set->slots[at].hash != hash ||
+            !kind->same(item(kind, list, set->slots[at].number - 1), entry)))
         at = (at + 1) & mask;
-    return &set->slots[at];
+    return set->slots[at].number;
 }
 
-// Fills the set's empty slots with all entries, which are different ones.
-static void fill_set(const struct kind *kind, const struct list *list, struct oh_profile_set *set)
+// The slot's entry is not in the set, which has an empty slot.
+static void put_slot(struct oh_profile_set *set, struct oh_profile_slot slot)
 {
-    for (uint32_t i = 0; i < list->count; i++) {
-        uint32_t at = kind->hash(item(kind, list, i)) & (set->capacity - 1);
-        while (set->slots[at] != 0)
-            at = (at + 1) & (set->capacity - 1);
-        set->slots[at] = i + 1;
-    }
-    set->count = list->count;
+    uint32_t at = slot.hash & (set->capacity - 1);
+    while (set->slots[at].number != 0)
+        at = (at + 1) & (set->capacity - 1);
+    set->slots[at] = slot;
+    set->count++;
 }
 
-static int grow_set(struct oh_arena *arena, const struct kind *kind, const struct list *list,
-                    struct oh_profile_set *set)
+static int grow_set(struct oh_arena *arena, struct oh_profile_set *set)
 {
     if (set->capacity != 0 && set->count < set->capacity / 2)
         return 0;
     struct oh_profile_set larger = {.capacity =
                                         set->capacity == 0 ? FIRST_SLOTS : set->capacity * 2};
-    larger.slots = oh_arena_array(arena, larger.capacity, sizeof *larger.slots, _Alignof(uint32_t));
+    larger.slots = oh_arena_array(arena, larger.capacity, sizeof *larger.slots,
+                                  _Alignof(struct oh_profile_slot));
     if (larger.slots == NULL)
         return -ENOMEM;
-    fill_set(kind, list, &larger);
+    for (uint32_t i = 0; i < set->capacity; i++) {
+        if (set->slots[i].number != 0)
+            put_slot(&larger, set->slots[i]);
+    }
     *set = larger;
     return 0;
 }
@@ -246,23 +251,23 @@ static int grow_list(struct oh_arena *arena, size_t bytes, struct list *list)
 static int intern(struct oh_arena *arena, const struct kind *kind, struct list *list,
                   struct oh_profile_set *set, const void *entry, uint32_t *index)
 {
-    int rc = grow_set(arena, kind, list, set);
+    uint32_t hash = kind->hash(entry);
+    uint32_t known = find_number(kind, list, set, entry, hash);
+    if (known != 0) {
+        *index = known - 1;
+        return 0;
+    }
+    int rc = grow_set(arena, set);
     if (rc == 0)
         rc = grow_list(arena, kind->bytes, list);
     if (rc != 0)
         return rc;
-    uint32_t *slot = find_slot(kind, list, set, entry);
-    if (*slot != 0) {
-        *index = *slot - 1;
-        return 0;
-    }
     void *copy = item(kind, list, list->count);
     memcpy(copy, entry, kind->bytes);
     if (kind->adopt != NULL && (rc = kind->adopt(arena, copy)) != 0)
         return rc;
     *index = list->count++;
-    *slot = list->count;
-    set->count = list->count;
+    put_slot(set, (struct oh_profile_slot){.number = list->count, .hash = hash});
     return 1;
 }
 
@@ -439,12 +444,14 @@ void oh_profile_keep_samples(struct oh_profile *profile,
         if (keep(arg, &profile->samples[i]))
             profile->samples[kept++] = profile->samples[i];
     }
+    if (kept == profile->sample_count)
+        return;
     profile->sample_count = kept;
     struct oh_profile_set *set = &profile->sample_set;
-    const struct list list = {profile->samples, kept, profile->sample_room};
-    if (set->capacity != 0)
-        memset(set->slots, 0, set->capacity * sizeof *set->slots);
-    fill_set(&sample_kind, &list, set);
+    memset(set->slots, 0, set->capacity * sizeof *set->slots);
+    set->count = 0;
+    for (uint32_t i = 0; i < kept; i++)
+        put_slot(set, (struct oh_profile_slot){i + 1, hash_sample(&profile->samples[i])});
 }
 
 int oh_profile_add_comment(struct oh_profile *profile, const char *text, size_t length)

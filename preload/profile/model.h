@@ -81,9 +81,16 @@ struct oh_profile_sample {
     double variances[OH_VALUE_COUNT]; // Of the estimates; 0 where a value is exact.
 };
 
-// An open-addressing set of indices into one of the arrays; empty slots hold 0, others index + 1.
+// One of a set's: the index of an entry + 1, 0 when it is empty; and the entry's hash, so that the
+// entry itself, which is seldom in a cache, is looked at when it is most likely the one.
+struct oh_profile_slot {
+    uint32_t number;
+    uint32_t hash;
+};
+
+// An open-addressing set of indices into one of the arrays.
 struct oh_profile_set {
-    uint32_t *slots;
+    struct oh_profile_slot *slots;
     uint32_t capacity; // A power of two, or 0.
     uint32_t count;
 };

@@ -180,17 +180,15 @@ static bool find(const struct oh_pclntab *t, uint64_t pc, struct func *f)
 {
     if (pc < t->text || pc >= t->etext)
         return false;
+    const uint8_t *functab = t->tab + t->functab; // It is whole: oh_pclntab_open looked.
     size_t low = 0;
-    size_t high = t->func_count; // The function is one of [low, high).
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-        uint64_t entry = 0;
-        if (!functab_entry(t, middle, &entry))
-            return false;
-        if (entry <= pc)
-            low = middle;
-        else
-            high = middle;
+    size_t count = t->func_count; // The function is one of these, from low on.
+    while (count > 1) {
+        size_t half = count / 2;
+        uint32_t offset = 0;
+        memcpy(&offset, functab + (low + half) * FUNCTAB_ENTRY_BYTES, sizeof offset);
+        low = t->text + offset <= pc ? low + half : low;
+        count -= half;
     }
     return read_func(t, low, f) && f->entry <= pc && pc < f->end;
 }
