@@ -17,11 +17,18 @@ struct oh_arena_chunk {
 enum {
     OH_ARENA_PAGE_BYTES = 4096,
     OH_ARENA_CHUNK_BYTES = 1 << 20,
+    OH_ARENA_LARGE_CHUNK_BYTES = 32 << 20,
 };
 
 int oh_arena_init(struct oh_arena *arena, size_t max_bytes)
 {
-    *arena = (struct oh_arena){.max_bytes = max_bytes};
+    *arena = (struct oh_arena){.max_bytes = max_bytes, .chunk_bytes = OH_ARENA_CHUNK_BYTES};
+    return 0;
+}
+
+int oh_arena_init_large(struct oh_arena *arena, size_t max_bytes)
+{
+    *arena = (struct oh_arena){.max_bytes = max_bytes, .chunk_bytes = OH_ARENA_LARGE_CHUNK_BYTES};
     return 0;
 }
 
@@ -54,6 +61,8 @@ static struct oh_arena_chunk *map_chunk(struct oh_arena *arena, size_t bytes, si
         oh_sys_mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (oh_sys_failed(mapped))
         return NULL;
+    if (arena->chunk_bytes == OH_ARENA_LARGE_CHUNK_BYTES)
+        (void)oh_sys_madvise((void *)(uintptr_t)mapped, length, MADV_HUGEPAGE); // A kernel may not.
     struct oh_arena_chunk *chunk = (struct oh_arena_chunk *)(uintptr_t)mapped;
     chunk->older = arena->chunks;
     chunk->mapped_bytes = length;
@@ -72,11 +81,11 @@ void *oh_arena_alloc(struct oh_arena *arena, size_t size, size_t align)
     if (block != NULL || at_least > SIZE_MAX - overhead)
         return block;
     size_t need = (at_least + overhead) & ~(size_t)(OH_ARENA_PAGE_BYTES - 1);
-    if (need > OH_ARENA_CHUNK_BYTES) { // The current chunk stays current.
+    if (need > arena->chunk_bytes) { // The current chunk stays current.
         struct oh_arena_chunk *own = map_chunk(arena, need, need);
         return own == NULL ? NULL : align_up((uint8_t *)(own + 1), align);
     }
-    struct oh_arena_chunk *chunk = map_chunk(arena, OH_ARENA_CHUNK_BYTES, need);
+    struct oh_arena_chunk *chunk = map_chunk(arena, arena->chunk_bytes, need);
     if (chunk == NULL)
         return NULL;
     arena->next = (uint8_t *)(chunk + 1);

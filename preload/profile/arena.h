@@ -21,10 +21,16 @@ struct oh_arena {
     uint8_t *end;
     size_t mapped_bytes;
     size_t max_bytes;
+    size_t chunk_bytes;
 };
 
 // Maps nothing yet. max_bytes bounds what is mapped, the arena's own headers included.
 int oh_arena_init(struct oh_arena *arena, size_t max_bytes);
+
+// The same for much memory of a process that is ours alone: chunks are large and, where the kernel has
+// large pages, made of these. That saves the faults of many small ones; up to one large page more
+// is resident than is used.
+int oh_arena_init_large(struct oh_arena *arena, size_t max_bytes);
 
 // Zeroed memory that lives until oh_arena_fini(), or NULL when the bound is reached or the kernel
 // has no memory. align is a power of two, at most 4096. A size of 0 gives a valid unique address.

@@ -94,6 +94,23 @@ static void test_alloc_of_a_large_block_keeps_the_current_chunk(void **state)
     assert_null(arena.chunks);
 }
 
+static void test_large_arena_takes_few_chunks_and_keeps_its_bound(void **state)
+{
+    (void)state;
+    struct oh_arena arena;
+    (void)oh_arena_init_large(&arena, 40 * MIB);
+    uint8_t *first = oh_arena_alloc(&arena, 10 * MIB, 8);
+    uint8_t *second = oh_arena_alloc(&arena, 10 * MIB, 8);
+    assert_non_null(first);
+    assert_ptr_equal(second, first + 10 * MIB);
+    assert_int_equal(first[0] | first[10 * MIB - 1] | second[10 * MIB - 1], 0);
+    while (oh_arena_alloc(&arena, MIB, 8) != NULL)
+        ;
+    assert_true(arena.mapped_bytes <= 40 * MIB);
+    oh_arena_fini(&arena);
+    assert_null(arena.chunks);
+}
+
 static void test_array_whose_size_overflows_fails(void **state)
 {
     (void)state;
@@ -123,6 +140,7 @@ int main(void)
         cmocka_unit_test(test_alloc_past_the_bound_fails_and_never_maps_more),
         cmocka_unit_test(test_alloc_with_less_than_a_chunk_left_uses_the_rest),
         cmocka_unit_test(test_alloc_of_a_large_block_keeps_the_current_chunk),
+        cmocka_unit_test(test_large_arena_takes_few_chunks_and_keeps_its_bound),
         cmocka_unit_test(test_array_whose_size_overflows_fails),
         cmocka_unit_test(test_zeroed_arena_gives_nothing_and_can_be_finished),
     };

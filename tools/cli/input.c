@@ -34,7 +34,7 @@ static bool looks_like_profile(const char *path)
 
 static int open_profile(struct oh_input *input, const char *path, struct oh_err *err)
 {
-    int result = oh_arena_init(&input->made.arena, arena_max_bytes);
+    int result = oh_arena_init_large(&input->made.arena, arena_max_bytes);
     if (result < 0) {
         return oh_err_no_memory(err);
     }

@@ -67,7 +67,7 @@ int oh_export_build(struct oh_reader *reader, const char *const *dirs, size_t di
         return result;
     }
     *made = (struct oh_export){0};
-    result = oh_arena_init(&made->arena, arena_max_bytes);
+    result = oh_arena_init_large(&made->arena, arena_max_bytes);
     if (result == 0) {
         result = build(reader, oh_source_ops(source), made, warnings);
     }
