@@ -46,6 +46,7 @@ struct encoder {
     size_t out_size;
     int error; // The first one; nothing is written after it.
     struct numbering mappings, locations, functions, strings;
+    bool *used; // By a location's index: whether a sample has it.
     struct message outer, inner;
     uint32_t value_names[OH_VALUE_COUNT], value_units[OH_VALUE_COUNT];
     uint32_t label_keys[OH_LABEL_COUNT];
@@ -258,14 +259,15 @@ static int intern_words(struct encoder *encoder)
 static void number_location(struct encoder *encoder, uint32_t index)
 {
     const struct oh_profile_location *location = &encoder->profile->locations[index];
-    if (!number(&encoder->locations, index))
-        return;
+    (void)number(&encoder->locations, index);
     if (location->mapping != OH_PROFILE_NONE)
         (void)number(&encoder->mappings, location->mapping);
     for (uint32_t i = 0; i < location->line_count; i++)
         (void)number(&encoder->functions, location->lines[i].function);
 }
 
+// Locations are numbered as they are stored, not as the samples use them: what is then written is
+// read in the order in which it was made, and neighbours in it, which are alike, compress better.
 static void number_entries(struct encoder *encoder)
 {
     const struct oh_profile *profile = encoder->profile;
@@ -275,7 +277,11 @@ static void number_entries(struct encoder *encoder)
     for (uint32_t i = 0; i < profile->sample_count; i++) {
         const struct oh_profile_sample *sample = &profile->samples[i];
         for (uint32_t j = 0; j < sample->depth; j++)
-            number_location(encoder, sample->locations[j]);
+            encoder->used[sample->locations[j]] = true;
+    }
+    for (uint32_t i = 0; i < profile->location_count; i++) {
+        if (encoder->used[i])
+            number_location(encoder, i);
     }
 }
 
@@ -290,7 +296,8 @@ static int init_encoder(struct encoder *encoder, struct oh_profile *profile, oh_
     if (rc != 0)
         return rc;
     encoder->out = oh_arena_alloc(arena, OUT_BYTES, 1);
-    bool done = encoder->out != NULL &&
+    encoder->used = oh_arena_alloc(arena, profile->location_count, 1);
+    bool done = encoder->out != NULL && encoder->used != NULL &&
                 init_numbering(&encoder->mappings, arena, profile->mapping_count) &&
                 init_numbering(&encoder->locations, arena, profile->location_count) &&
                 init_numbering(&encoder->functions, arena, profile->function_count) &&

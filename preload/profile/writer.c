@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// See writer.h. An address of a module is named once (a "place"), however many epochs the module
-// lived through; a stack is then a row of places. What is in use is what the live blocks of a stack
-// add up to: they are read first, and the stacks' counters afterwards, so that no block is in use
-// that is not yet counted as allocated. Objects are summed in the recording's fixed point and
-// rounded when all is summed, so that
-// alloc >= inuse holds for every sample.
+// See writer.h. The stacks are gone through twice: first their addresses are collected, and named in
+// an order of their own (places); then a stack is a row of places. What is in use is what the live
+// blocks of a stack add up to: they are read first, and the stacks' counters afterwards, so that no
+// block is in use that is not yet counted as allocated. Objects are summed in the recording's fixed
+// point and rounded when all is summed, so that alloc >= inuse holds for every sample.
 
 #include "profile/writer.h"
 
@@ -17,28 +16,15 @@
 #include "offheap/hash.h"
 #include "profile/keymap.h"
 #include "profile/label.h"
+#include "profile/places.h"
 #include "profile/ranges.h"
 #include "profile/remarks.h"
 
 enum {
-    LINES_MAX = 256, // Of one address: calls inlined into each other.
     FIRST_FRAMES = 1024,
     STACKS_PER_LOOK = 64, // How often the caller is asked whether to stop.
     BLOCKS_PER_LOOK = 8192,
-    PLACES_FIRST = 1024,
     HOLDINGS_FIRST = 1024,
-};
-
-static const char goexit_name[] = "runtime.goexit";
-
-// What an address turned into. A place that is not shown has no lines.
-struct place {
-    const struct oh_symbol_module *module; // NULL: no module held the address in that epoch.
-    uint64_t epoch;                        // The one that it was first seen in.
-    uint64_t address;
-    const struct oh_label_frame *frames; // One per line of the location.
-    uint32_t frame_count;
-    uint32_t location;
 };
 
 // What the live blocks, or the mapped ranges, of one stack add up to. The variance is that of the
@@ -56,20 +42,11 @@ struct build {
     struct oh_arena *arena;
     struct oh_profile *profile;
 
-    uint32_t *mappings; // By module: its mapping, from 1 on; 0: not interned yet.
-    struct place *places;
-    uint32_t place_count, place_room;
-    struct oh_keymap place_map;  // (epoch, address) to places,
-    struct oh_keymap module_map; // and (module, address).
+    struct oh_places places;
 
     struct holding *holdings;
     uint32_t holding_count, holding_room;
     struct oh_keymap holding_map; // A stack's reference to what it holds.
-
-    struct oh_profile_line lines[LINES_MAX]; // Of the address that is being named.
-    struct oh_label_frame line_frames[LINES_MAX];
-    uint32_t line_count;
-    int error; // Of the naming.
 
     struct oh_label_frame *frames; // Of the stack that is being written.
     size_t frame_count, frame_room;
@@ -88,79 +65,6 @@ static bool must_stop(struct build *build, uint64_t interval)
     return options->stop(options->stop_arg);
 }
 
-static int intern_lines(struct build *build, const struct oh_symbol_frame *frame)
-{
-    struct oh_profile *profile = build->profile;
-    struct oh_profile_function function = {.start_line = frame->start_line};
-    struct oh_profile_line *line = &build->lines[build->line_count];
-    bool has_system_name =
-        frame->system_name_len != 0 &&
-        (frame->system_name != frame->name || frame->system_name_len != frame->name_len);
-    int rc = oh_profile_intern_string(profile, frame->name, frame->name_len, &function.name);
-    function.system_name = function.name;
-    if (rc == 0 && has_system_name)
-        rc = oh_profile_intern_string(profile, frame->system_name, frame->system_name_len,
-                                      &function.system_name);
-    if (rc == 0 && frame->file_len != 0)
-        rc = oh_profile_intern_string(profile, frame->file, frame->file_len, &function.file);
-    if (rc == 0)
-        rc = oh_profile_intern_function(profile, &function, &line->function);
-    line->line = frame->line;
-    if (rc != 0)
-        return rc;
-    const struct oh_profile_string *name = &profile->strings[function.name];
-    build->line_frames[build->line_count] = (struct oh_label_frame){
-        .name = name->data,
-        .length = name->length,
-        .flags = frame->flags,
-        .roles = oh_label_roles(name->data, name->length, frame->flags),
-    };
-    build->line_count++;
-    return 0;
-}
-
-static int take_frame(void *arg, const struct oh_symbol_frame *frame)
-{
-    struct build *build = arg;
-    if (build->line_count == LINES_MAX)
-        return 1;
-    build->error = intern_lines(build, frame);
-    return build->error;
-}
-
-static int intern_mapping(struct build *build, const struct oh_symbol_module *module,
-                          uint32_t *index)
-{
-    char hex[2 * OH_FORMAT_BUILD_ID_BYTES];
-    const struct oh_format_module *raw = &module->raw;
-    bool has_text = raw->text_end != 0;
-    struct oh_profile_mapping mapping = {
-        .start = has_text ? raw->text_start : raw->start,
-        .limit = has_text ? raw->text_end : raw->end,
-        .offset = has_text ? raw->text_offset : 0,
-    };
-    size_t id_bytes = raw->build_id_kind == OH_ID_GNU ? raw->build_id_bytes : 0;
-    for (size_t i = 0; i < id_bytes; i++) {
-        hex[2 * i] = "0123456789abcdef"[raw->build_id[i] >> 4];
-        hex[2 * i + 1] = "0123456789abcdef"[raw->build_id[i] & 15];
-    }
-    int rc =
-        oh_profile_intern_string(build->profile, module->path, module->path_len, &mapping.file);
-    if (rc == 0)
-        rc = oh_profile_intern_string(build->profile, hex, 2 * id_bytes, &mapping.build_id);
-    return rc != 0 ? rc : oh_profile_intern_mapping(build->profile, &mapping, index);
-}
-
-static int get_mapping(struct build *build, const struct oh_symbol_module *module, uint32_t *index)
-{
-    uint32_t *known = &build->mappings[module - build->symbols->modules];
-    int rc = *known == 0 ? intern_mapping(build, module, index) : 0;
-    if (rc == 0 && *known == 0)
-        *known = *index + 1;
-    *index = *known - 1;
-    return rc;
-}
-
 // The executable is the first mapping, whether or not it has samples: pprof shows it as the file.
 static int intern_main_mapping(struct build *build)
 {
@@ -168,58 +72,13 @@ static int intern_main_mapping(struct build *build)
     for (uint32_t i = 0; i < build->symbols->module_count; i++) {
         const struct oh_symbol_module *module = &build->symbols->modules[i];
         if ((module->raw.flags & OH_MODULE_MAIN) != 0)
-            return intern_mapping(build, module, &index);
+            return oh_places_intern_mapping(&build->places, module, &index);
     }
     struct oh_profile_mapping mapping = {0};
     size_t length;
     const char *exe = oh_view_text(build->view, build->view->header->exe, &length);
     int rc = oh_profile_intern_string(build->profile, exe, length, &mapping.file);
     return rc != 0 ? rc : oh_profile_intern_mapping(build->profile, &mapping, &index);
-}
-
-// Whether profiles leave the address out: the recorder itself, Go's wrappers, a goroutine's root.
-static bool is_hidden(const struct build *build, const struct oh_symbol_module *module)
-{
-    if (module != NULL && (module->raw.flags & OH_MODULE_SELF) != 0)
-        return true;
-    return build->line_count == 0 ||
-           (build->line_count == 1 && (build->line_frames[0].flags & OH_FRAME_GO) != 0 &&
-            strcmp(build->line_frames[0].name, goexit_name) == 0);
-}
-
-static int make_location(struct build *build, const struct oh_symbol_module *module,
-                         struct place *place)
-{
-    struct oh_profile_location location = {
-        .address = place->address,
-        .lines = build->lines,
-        .line_count = build->line_count,
-        .mapping = OH_PROFILE_NONE,
-    };
-    int rc = module != NULL ? get_mapping(build, module, &location.mapping) : 0;
-    if (rc == 0)
-        rc = oh_profile_intern_location(build->profile, &location, &place->location);
-    if (rc != 0)
-        return rc;
-    struct oh_label_frame *frames = oh_arena_array(build->arena, build->line_count, sizeof *frames,
-                                                   _Alignof(struct oh_label_frame));
-    if (frames == NULL)
-        return -ENOMEM;
-    memcpy(frames, build->line_frames, build->line_count * sizeof *frames);
-    place->frames = frames;
-    place->frame_count = build->line_count;
-    return 0;
-}
-
-static int name_place(struct build *build, struct oh_symbol_module *module, struct place *place)
-{
-    build->line_count = 0;
-    build->error = 0;
-    if (module == NULL || (module->raw.flags & OH_MODULE_SELF) == 0)
-        (void)oh_symbols_frames(build->symbols, module, place->address, take_frame, build);
-    if (build->error != 0)
-        return build->error;
-    return is_hidden(build, module) ? 0 : make_location(build, module, place);
 }
 
 // Room for one more entry in an array of the arena, which doubles.
@@ -237,53 +96,6 @@ static int grow(struct build *build, void **entries, uint32_t count, uint32_t *r
     *entries = moved;
     *room = larger;
     return 0;
-}
-
-static bool is_place(const struct place *place, uint64_t epoch, uint64_t address)
-{
-    const struct oh_symbol_module *module = place->module;
-    return place->address == address &&
-           (module != NULL ? oh_symbols_was_loaded(module, epoch) : place->epoch == epoch);
-}
-
-// The place of a pair that has not been seen, or not lately. Two pairs may have one key: the later
-// one is named again.
-static int get_place_of_module(struct build *build, uint64_t epoch, uint64_t address,
-                               struct place *place, uint32_t *number)
-{
-    struct oh_symbol_module *module = oh_symbols_find_module(build->symbols, epoch, address);
-    uint64_t key = oh_hash_mix(module != NULL ? ~(uint64_t)module->number : epoch) ^ address;
-    if (oh_keymap_find(&build->module_map, key, number) &&
-        build->places[*number].module == module &&
-        is_place(&build->places[*number], epoch, address)) {
-        *place = build->places[*number];
-        return 0;
-    }
-    *place = (struct place){.module = module, .epoch = epoch, .address = address};
-    int rc = name_place(build, module, place);
-    void *places = build->places;
-    if (rc == 0)
-        rc = grow(build, &places, build->place_count, &build->place_room, sizeof *build->places,
-                  PLACES_FIRST);
-    build->places = places;
-    if (rc != 0)
-        return rc;
-    *number = build->place_count++;
-    build->places[*number] = *place;
-    return oh_keymap_put(&build->module_map, build->arena, key, *number);
-}
-
-static int get_place(struct build *build, uint64_t epoch, uint64_t address, struct place *place)
-{
-    uint64_t key = oh_hash_mix(epoch) ^ address;
-    uint32_t number;
-    if (oh_keymap_find(&build->place_map, key, &number) &&
-        is_place(&build->places[number], epoch, address)) {
-        *place = build->places[number];
-        return 0;
-    }
-    int rc = get_place_of_module(build, epoch, address, place, &number);
-    return rc != 0 ? rc : oh_keymap_put(&build->place_map, build->arena, key, number);
 }
 
 static int grow_frames(struct build *build, size_t more)
@@ -304,17 +116,17 @@ static int grow_frames(struct build *build, size_t more)
 
 static int add_address(struct build *build, uint64_t epoch, uint64_t address)
 {
-    struct place place;
-    int rc = get_place(build, epoch, address, &place);
-    if (rc != 0 || place.frame_count == 0)
+    const struct oh_place *place;
+    int rc = oh_places_get(&build->places, epoch, address, &place);
+    if (rc != 0 || place->frame_count == 0)
         return rc;
-    rc = grow_frames(build, place.frame_count);
+    rc = grow_frames(build, place->frame_count);
     if (rc != 0)
         return rc;
-    memcpy(build->frames + build->frame_count, place.frames,
-           place.frame_count * sizeof *place.frames);
-    build->frame_count += place.frame_count;
-    build->locations[build->depth++] = place.location;
+    memcpy(build->frames + build->frame_count, place->frames,
+           place->frame_count * sizeof *place->frames);
+    build->frame_count += place->frame_count;
+    build->locations[build->depth++] = place->location;
     return 0;
 }
 
@@ -382,10 +194,12 @@ static void set_values(const struct build *build, const struct oh_view_stack *st
     sample->variances[OH_VALUE_INUSE_SPACE] = sane_variance(held.bytes_variance);
 }
 
-// Whether a stack is of a kind that profiles show: what the program, or C code in it, does itself.
+// Whether a stack has anything to show and is of a kind that profiles show: what the program, or C
+// code in it, does itself.
 static bool is_shown(const struct oh_view_stack *stack)
 {
-    return stack->kind >= OH_KIND_MALLOC && stack->kind <= OH_KIND_FILE;
+    return stack->kind >= OH_KIND_MALLOC && stack->kind <= OH_KIND_FILE &&
+           (stack->alloc_objects != 0 || stack->alloc_bytes != 0);
 }
 
 static int write_stack(void *arg, const struct oh_view_stack *stack)
@@ -393,7 +207,7 @@ static int write_stack(void *arg, const struct oh_view_stack *stack)
     struct build *build = arg;
     if (must_stop(build, STACKS_PER_LOOK))
         return -ETIMEDOUT;
-    if (!is_shown(stack) || (stack->alloc_objects == 0 && stack->alloc_bytes == 0))
+    if (!is_shown(stack))
         return 0;
     build->depth = 0;
     build->frame_count = 0;
@@ -411,6 +225,33 @@ static int write_stack(void *arg, const struct oh_view_stack *stack)
     set_values(build, stack, &sample);
     uint32_t index;
     return rc != 0 ? rc : oh_profile_add_sample(build->profile, &sample, &index);
+}
+
+static int collect_stack(void *arg, const struct oh_view_stack *stack)
+{
+    struct build *build = arg;
+    uint32_t number;
+    int rc = 0;
+    if (must_stop(build, STACKS_PER_LOOK))
+        return -ETIMEDOUT;
+    if (!is_shown(stack))
+        return 0;
+    for (uint32_t i = 0; i < stack->depth && rc == 0; i++)
+        rc = oh_places_add(&build->places, stack->epoch, stack->pcs[i] - 1, &number);
+    return rc;
+}
+
+// Stacks that come later, in a recording that lives, are named when they are written.
+static int name_stacks(struct build *build)
+{
+    const struct oh_writer_options *options = build->options;
+    uint64_t damaged = build->view->damaged;
+    int rc = oh_view_each_stack(build->view, collect_stack, build);
+    build->view->damaged = damaged; // Writing them counts the same ones.
+    if (rc != 0)
+        return rc;
+    return oh_places_name(&build->places, options == NULL ? NULL : options->stop,
+                          options == NULL ? NULL : options->stop_arg);
 }
 
 static int get_holding(struct build *build, uint32_t stack, struct holding **held)
@@ -512,18 +353,6 @@ static void round_samples(struct build *build)
     oh_profile_keep_samples(build->profile, has_value, NULL);
 }
 
-static int make_named_location(struct build *build, const char *name, uint32_t *location)
-{
-    const struct oh_symbol_frame frame = {.name = name, .name_len = strlen(name)};
-    build->line_count = 0;
-    int rc = intern_lines(build, &frame);
-    if (rc != 0)
-        return rc;
-    const struct oh_profile_location made = {
-        .lines = build->lines, .line_count = 1, .mapping = OH_PROFILE_NONE};
-    return oh_profile_intern_location(build->profile, &made, location);
-}
-
 // With a budget, of the means that there were. So what knows the period alone, and not the samples'
 // own means, takes no error for smaller than it is.
 static uint64_t largest_mean(const struct oh_format_header *header)
@@ -541,6 +370,8 @@ static int begin_profile(struct build *build)
     struct oh_profile *profile = build->profile;
     int rc = oh_profile_init(profile, build->arena);
     if (rc == 0)
+        rc = oh_places_init(&build->places, build->symbols, profile);
+    if (rc == 0)
         rc = oh_profile_intern_string(profile, default_type, sizeof default_type - 1,
                                       &profile->default_type);
     if (rc == 0)
@@ -548,9 +379,9 @@ static int begin_profile(struct build *build)
     if (rc == 0)
         rc = intern_main_mapping(build);
     if (rc == 0)
-        rc = make_named_location(build, "[truncated]", &build->truncated_location);
+        rc = oh_places_make_location(&build->places, "[truncated]", &build->truncated_location);
     if (rc == 0)
-        rc = make_named_location(build, "[unknown]", &build->unknown_location);
+        rc = oh_places_make_location(&build->places, "[unknown]", &build->unknown_location);
     uint64_t time_ns = build->options != NULL ? build->options->time_ns : 0;
     profile->time_ns = clamp(time_ns != 0 ? time_ns : oh_sys_clock_ns(CLOCK_REALTIME));
     profile->period = header->mode == OH_MODE_EXACT ? 1 : clamp(largest_mean(header));
@@ -567,15 +398,13 @@ int oh_writer_build(struct oh_view *view, struct oh_symbols *symbols,
         return -ENOMEM;
     *build = (struct build){
         .view = view, .symbols = symbols, .options = options, .arena = arena, .profile = profile};
-    build->mappings =
-        oh_arena_array(arena, symbols->module_count, sizeof *build->mappings, _Alignof(uint32_t));
-    if (build->mappings == NULL)
-        return -ENOMEM;
     int rc = begin_profile(build);
     if (rc == 0)
         rc = oh_view_each_block(view, add_block, build);
     if (rc == 0)
         rc = add_ranges(build);
+    if (rc == 0)
+        rc = name_stacks(build);
     if (rc == 0)
         rc = oh_view_each_stack(view, write_stack, build);
     if (rc != 0)

@@ -274,7 +274,7 @@ static void check_go_output(void)
     expect_output("PeriodType: space bytes");
     expect_output("Period: 524288");
     expect_output("alloc_objects/count alloc_space/bytes inuse_objects/count inuse_space/bytes");
-    expect_output("10       1000          3        300: 1 2 3");
+    expect_output("10       1000          3        300: ");
     expect_output("heap:[unmanaged]");
     expect_output("init_package:");
     expect_output("/opt/app  [FN][FL][LN][IN]");
