@@ -212,12 +212,14 @@ static void put_slot(struct oh_profile_set *set, struct oh_profile_slot slot)
     set->count++;
 }
 
-static int grow_set(struct oh_arena *arena, struct oh_profile_set *set)
+// Room for `count` entries in all, and at most half of the slots taken.
+static int grow_set(struct oh_arena *arena, struct oh_profile_set *set, uint32_t count)
 {
-    if (set->capacity != 0 && set->count < set->capacity / 2)
+    if (count <= set->capacity / 2)
         return 0;
-    struct oh_profile_set larger = {.capacity =
-                                        set->capacity == 0 ? FIRST_SLOTS : set->capacity * 2};
+    struct oh_profile_set larger = {.capacity = set->capacity == 0 ? FIRST_SLOTS : set->capacity};
+    while (count > larger.capacity / 2)
+        larger.capacity *= 2;
     larger.slots = oh_arena_array(arena, larger.capacity, sizeof *larger.slots,
                                   _Alignof(struct oh_profile_slot));
     if (larger.slots == NULL)
@@ -230,13 +232,15 @@ static int grow_set(struct oh_arena *arena, struct oh_profile_set *set)
     return 0;
 }
 
-static int grow_list(struct oh_arena *arena, size_t bytes, struct list *list)
+static int grow_list(struct oh_arena *arena, size_t bytes, struct list *list, uint32_t count)
 {
-    if (list->count < list->room)
+    if (count <= list->room)
         return 0;
-    if (list->count >= MAX_ENTRIES)
+    if (count > MAX_ENTRIES)
         return -EOVERFLOW;
-    uint32_t room = list->room == 0 ? FIRST_ROOM : list->room * 2;
+    uint32_t room = list->room == 0 ? FIRST_ROOM : list->room;
+    while (count > room)
+        room *= 2;
     void *items = oh_arena_array(arena, room, bytes, _Alignof(uint64_t));
     if (items == NULL)
         return -ENOMEM;
@@ -257,9 +261,9 @@ static int intern(struct oh_arena *arena, const struct kind *kind, struct list *
         *index = known - 1;
         return 0;
     }
-    int rc = grow_set(arena, set);
+    int rc = grow_set(arena, set, set->count + 1);
     if (rc == 0)
-        rc = grow_list(arena, kind->bytes, list);
+        rc = grow_list(arena, kind->bytes, list, list->count + 1);
     if (rc != 0)
         return rc;
     void *copy = item(kind, list, list->count);
@@ -409,6 +413,34 @@ int oh_profile_intern_location(struct oh_profile *profile,
     return rc < 0 ? rc : 0;
 }
 
+static int expect(struct oh_arena *arena, const struct kind *kind, struct list *list,
+                  struct oh_profile_set *set, uint32_t more)
+{
+    if (more > MAX_ENTRIES - list->count)
+        return -EOVERFLOW;
+    int rc = grow_set(arena, set, list->count + more);
+    return rc != 0 ? rc : grow_list(arena, kind->bytes, list, list->count + more);
+}
+
+int oh_profile_expect(struct oh_profile *profile, uint32_t addresses)
+{
+    struct list locations = {profile->locations, profile->location_count, profile->location_room};
+    struct list functions = {profile->functions, profile->function_count, profile->function_room};
+    struct list strings = {profile->strings, profile->string_count, profile->string_room};
+    int rc = expect(profile->arena, &location_kind, &locations, &profile->location_set, addresses);
+    if (rc == 0)
+        rc = expect(profile->arena, &function_kind, &functions, &profile->function_set, addresses);
+    if (rc == 0)
+        rc = expect(profile->arena, &string_kind, &strings, &profile->string_set, addresses);
+    profile->locations = locations.items;
+    profile->location_room = locations.room;
+    profile->functions = functions.items;
+    profile->function_room = functions.room;
+    profile->strings = strings.items;
+    profile->string_room = strings.room;
+    return rc;
+}
+
 static int64_t add_saturating(int64_t a, int64_t b)
 {
     int64_t sum;
@@ -461,7 +493,7 @@ int oh_profile_add_comment(struct oh_profile *profile, const char *text, size_t 
     if (rc != 0)
         return rc;
     struct list list = {profile->comments, profile->comment_count, profile->comment_room};
-    rc = grow_list(profile->arena, sizeof string, &list);
+    rc = grow_list(profile->arena, sizeof string, &list, list.count + 1);
     profile->comments = list.items;
     profile->comment_room = list.room;
     if (rc == 0)

@@ -137,6 +137,9 @@ int oh_profile_add_sample(struct oh_profile *profile, const struct oh_profile_sa
 void oh_profile_keep_samples(struct oh_profile *profile,
                              bool (*keep)(void *arg, const struct oh_profile_sample *sample),
                              void *arg);
+// Makes room for what that many addresses may turn into, once instead of step by step. More may
+// come, and less.
+int oh_profile_expect(struct oh_profile *profile, uint32_t addresses);
 int oh_profile_add_comment(struct oh_profile *profile, const char *text, size_t length);
 
 // Mean size of the sample's allocations, 0 when there are none: the label `bytes`.

@@ -279,7 +279,7 @@ int oh_places_name(struct oh_places *places, oh_places_stop_fn *stop, void *arg)
 {
     const uint32_t count = places->count;
     const struct entry *order = sort(places);
-    int rc = order == NULL ? -ENOMEM : 0;
+    int rc = order == NULL ? -ENOMEM : oh_profile_expect(places->profile, count);
     for (uint32_t i = 0; i < count && rc == 0; i++) {
         if (stop != NULL && i % PLACES_PER_LOOK == 0 && stop(arg))
             rc = -ETIMEDOUT;

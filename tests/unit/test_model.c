@@ -171,6 +171,27 @@ static void test_intern_location_has_its_own_lines(void **state)
     assert_int_equal(profile.locations[first].lines[1].line, 20);
 }
 
+static void test_expect_entries_stay_and_the_next_ones_move_nothing(void **state)
+{
+    enum { EXPECTED = 5000 };
+    char text[32];
+    (void)state;
+    uint32_t before = intern("known before", 12);
+    assert_int_equal(oh_profile_expect(&profile, EXPECTED), 0);
+    assert_int_equal(intern("known before", 12), before);
+    const struct oh_profile_string *strings = profile.strings;
+    const struct oh_profile_slot *slots = profile.string_set.slots;
+    for (uint32_t i = 0; i < EXPECTED; i++) {
+        int length = snprintf(text, sizeof text, "name_%u", i);
+        (void)intern(text, (size_t)length);
+    }
+    assert_ptr_equal(profile.strings, strings);
+    assert_ptr_equal(profile.string_set.slots, slots);
+    assert_int_equal(intern("known before", 12), before);
+    assert_int_equal(oh_profile_expect(&profile, UINT32_MAX), -EOVERFLOW);
+    assert_int_equal(intern("name_7", 6), before + 8);
+}
+
 static void test_intern_full_arena_says_so(void **state)
 {
     char text[64];
@@ -203,6 +224,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_keep_samples_others_are_gone_and_the_rest_is_found,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_intern_location_has_its_own_lines, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_expect_entries_stay_and_the_next_ones_move_nothing,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_intern_full_arena_says_so, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
