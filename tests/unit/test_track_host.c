@@ -22,6 +22,9 @@
 
 enum { JUMPS = 3 };
 
+// AddressSanitizer puts variables elsewhere, and where a call lies on the stack is what matters here.
+#define ON_THE_STACK __attribute__((no_sanitize("address")))
+
 static sigjmp_buf jumped;
 
 static void jump(int signal)
@@ -30,7 +33,7 @@ static void jump(int signal)
     siglongjmp(jumped, 1);
 }
 
-static OH_NOINLINE void be_interrupted(void)
+ON_THE_STACK static OH_NOINLINE void be_interrupted(void)
 {
     struct oh_track_call call;
     oh_require(oh_track_begin(&call, 10));
@@ -38,7 +41,7 @@ static OH_NOINLINE void be_interrupted(void)
     oh_require(false);
 }
 
-static void is_left(void *dir)
+ON_THE_STACK static void is_left(void *dir)
 {
     const struct sigaction action = {.sa_handler = jump};
     static unsigned jumps;
@@ -65,7 +68,7 @@ static void test_a_hook_that_was_jumped_out_of_does_not_end_the_recording(void *
 static uintptr_t interrupted_at;
 
 // As high on the thread's own stack as the signal's stack is.
-static void allocate_in_handler(int signal)
+ON_THE_STACK static void allocate_in_handler(int signal)
 {
     struct oh_track_call call;
     (void)signal;
@@ -73,7 +76,7 @@ static void allocate_in_handler(int signal)
     oh_require(!oh_track_begin(&call, 10));
 }
 
-static OH_NOINLINE void be_interrupted_for_a_while(void)
+ON_THE_STACK static OH_NOINLINE void be_interrupted_for_a_while(void)
 {
     struct oh_track_call call;
     oh_require(oh_track_begin(&call, 10));
