@@ -307,7 +307,8 @@ struct oh_format_range {
 
 // A table of ranges in the order of their addresses: this, then range[count].
 struct oh_format_map_table {
-    uint64_t generation; // As in `current` of the log, if this is the table that holds.
+    uint64_t generation; // As in `current` of the log, if this is the table that holds; all ones
+                         // while it is written.
     uint64_t count;
     uint64_t first; // Ticket of the first event that the table does not hold yet.
     uint64_t reserved[5];

@@ -8,18 +8,25 @@
 
 enum { TRIES = 64 };
 
-// The recording's words, when `current` was this.
+struct event {
+    struct oh_format_range range;
+    uint64_t op;
+};
+
+// The recording's words, when `current` was this; copied, since they change, and looked at then.
 struct reading {
     struct oh_view *view;
+    struct oh_arena *arena;
     const struct oh_format_map_log *log;
     uint64_t current;
+    const struct oh_format_map_table *head;
     uint64_t first, count;
-    const struct oh_format_range *table;
+    bool without_events;
+    struct oh_format_range *table;
+    uint64_t table_room;
+    struct event *events; // OH_FORMAT_MAP_EVENTS.
+    uint64_t event_count;
     uint64_t damaged;
-    // Kept from one attempt to the next.
-    struct oh_format_range *merged;
-    struct oh_view_range *shown;
-    uint64_t room;
 };
 
 static struct oh_format_range load_range(const struct oh_format_range *from)
@@ -28,10 +35,12 @@ static struct oh_format_range load_range(const struct oh_format_range *from)
                                     oh_load_acquire(&from->facts), oh_load_acquire(&from->call)};
 }
 
-static bool is_reserve(const void *arg, uint32_t stack)
+static uint64_t generation_of(const struct reading *reading)
 {
-    return oh_view_stack_kind(arg, stack) == OH_KIND_RESERVE;
+    return reading->current >> OH_MAP_TABLE_BITS;
 }
+
+// --- Copying
 
 // False when the word names no table that is there.
 static bool find_table(struct reading *reading)
@@ -43,68 +52,133 @@ static bool find_table(struct reading *reading)
     if (level == NULL)
         return false;
     bytes /= OH_FORMAT_MAP_TABLES;
-    const struct oh_format_map_table *table =
+    reading->head =
         (const struct oh_format_map_table *)(level + number % OH_FORMAT_MAP_TABLES * bytes);
-    reading->first = oh_load_acquire(&table->first);
-    reading->count = oh_load_acquire(&table->count);
-    reading->table = (const struct oh_format_range *)(table + 1);
-    return oh_load_acquire(&table->generation) == reading->current >> OH_MAP_TABLE_BITS &&
-           reading->count <= (bytes - sizeof *table) / sizeof *reading->table;
+    reading->first = oh_load_acquire(&reading->head->first);
+    reading->count = oh_load_acquire(&reading->head->count);
+    return oh_load_acquire(&reading->head->generation) == generation_of(reading) &&
+           reading->count <= (bytes - sizeof *reading->head) / sizeof *reading->table;
 }
 
-// Ranges that refer to what is not there are shown to the painter as empty ones.
-static struct oh_format_range range_at(const void *arg, uint64_t number)
+// Nothing of what was read has been written anew meanwhile.
+static bool is_intact(const struct reading *reading)
 {
-    const struct reading *reading = arg;
-    struct oh_format_range range = load_range(&reading->table[number]);
-    if (range.begin >= range.end || oh_view_stack_kind(reading->view, oh_range_stack(&range)) == 0)
-        range.end = range.begin;
-    return range;
+    return oh_load_acquire(&reading->head->generation) == generation_of(reading) &&
+           (reading->without_events ||
+            oh_load_acquire(&reading->log->next) - reading->first <= OH_FORMAT_MAP_EVENTS);
 }
 
-static void paint_events(struct reading *reading, struct oh_paint *paint)
+static int copy_table(struct reading *reading)
+{
+    const struct oh_format_range *ranges = (const struct oh_format_range *)(reading->head + 1);
+    if (reading->count > reading->table_room) {
+        reading->table_room = reading->count;
+        reading->table = oh_arena_array(reading->arena, reading->count, sizeof *reading->table,
+                                        _Alignof(struct oh_format_range));
+        if (reading->table == NULL)
+            return -ENOMEM;
+    }
+    for (uint64_t i = 0; i < reading->count; i++)
+        reading->table[i] = load_range(&ranges[i]);
+    return 0;
+}
+
+static void copy_events(struct reading *reading)
 {
     uint64_t end = oh_load_acquire(&reading->log->next);
-    if (end - reading->first > OH_FORMAT_MAP_EVENTS) {
-        reading->damaged++;
-        end = reading->first;
-    }
+    reading->event_count = 0;
+    if (reading->without_events || end - reading->first > OH_FORMAT_MAP_EVENTS)
+        return; // The latter is found out by is_intact.
     for (uint64_t ticket = reading->first; ticket < end; ticket++) {
         const struct oh_format_map_event *event =
             &reading->log->events[ticket % OH_FORMAT_MAP_EVENTS];
         uint64_t state = oh_load_acquire(&event->state);
-        if (state != (ticket << OH_MAP_PHASE_BITS | OH_MAP_DONE) &&
-            state != (ticket << OH_MAP_PHASE_BITS | OH_MAP_PENDING))
+        if (state == (ticket << OH_MAP_PHASE_BITS | OH_MAP_DONE) ||
+            state == (ticket << OH_MAP_PHASE_BITS | OH_MAP_PENDING))
+            reading->events[reading->event_count++] =
+                (struct event){load_range(&event->range), oh_load_acquire(&event->op)};
+    }
+}
+
+// A table that holds stays as it is for some foldings more, its events for a few; when these come
+// too fast, the table alone is read, which is what was mapped a moment ago.
+static int copy(struct reading *reading)
+{
+    const uint64_t next = oh_load_acquire(&reading->log->next);
+    bool intact = false;
+    for (int i = 0; i < TRIES && !intact; i++) {
+        reading->count = reading->event_count = 0;
+        reading->without_events = i >= TRIES / 2;
+        reading->current = oh_load_acquire(&reading->log->current);
+        if (!find_table(reading)) {
+            reading->count = 0;
             continue;
-        struct oh_format_range range = load_range(&event->range);
-        uint32_t stack = oh_range_stack(&range);
+        }
+        int rc = copy_table(reading);
+        if (rc != 0)
+            return rc;
+        copy_events(reading);
+        intact = is_intact(reading);
+    }
+    // Nothing came, and yet there are too many: that is damage.
+    bool overrun = reading->without_events && oh_load_acquire(&reading->log->next) == next;
+    reading->damaged += !intact || overrun;
+    return 0;
+}
+
+// --- Painting
+
+static bool is_reserve(const void *arg, uint32_t stack)
+{
+    return oh_view_stack_kind(arg, stack) == OH_KIND_RESERVE;
+}
+
+static struct oh_format_range range_at(const void *table, uint64_t number)
+{
+    return ((const struct oh_format_range *)table)[number];
+}
+
+static void put_range(void *to, uint64_t number, const struct oh_format_range *range)
+{
+    ((struct oh_format_range *)to)[number] = *range;
+}
+
+// Ranges that refer to what is not there are shown to the painter as empty ones.
+static void check_table(struct reading *reading)
+{
+    for (uint64_t i = 0; i < reading->count; i++) {
+        struct oh_format_range *range = &reading->table[i];
+        if (range->begin < range->end &&
+            oh_view_stack_kind(reading->view, oh_range_stack(range)) != 0)
+            continue;
+        range->end = range->begin;
+        reading->damaged++;
+    }
+}
+
+static void paint_events(struct reading *reading, struct oh_paint *paint)
+{
+    for (uint64_t i = 0; i < reading->event_count; i++) {
+        const struct event *event = &reading->events[i];
+        uint32_t stack = oh_range_stack(&event->range);
         if (stack == 0 || oh_view_stack_kind(reading->view, stack) != 0)
-            oh_paint_event(paint, &range, oh_load_acquire(&event->op));
+            oh_paint_event(paint, &event->range, event->op);
         else
             reading->damaged++;
     }
 }
 
-static int make_room(struct reading *reading, struct oh_arena *arena, uint64_t room)
-{
-    if (room <= reading->room)
-        return 0;
-    reading->merged =
-        oh_arena_array(arena, room, sizeof *reading->merged, _Alignof(struct oh_format_range));
-    reading->shown =
-        oh_arena_array(arena, room, sizeof *reading->shown, _Alignof(struct oh_view_range));
-    reading->room = reading->merged != NULL && reading->shown != NULL ? room : 0;
-    return reading->room != 0 ? 0 : -ENOMEM;
-}
-
 // A damaged table may be out of order: what overlaps what came before it is left out.
-static void keep(struct reading *reading, uint64_t count, struct oh_view_ranges *ranges)
+static int show(struct reading *reading, const struct oh_format_range *merged, uint64_t count,
+                struct oh_view_ranges *ranges)
 {
     uint64_t reached = 0;
-    ranges->count = 0;
-    ranges->ranges = reading->shown;
+    ranges->ranges = oh_arena_array(reading->arena, count, sizeof *ranges->ranges,
+                                    _Alignof(struct oh_view_range));
+    if (ranges->ranges == NULL)
+        return -ENOMEM;
     for (uint64_t i = 0; i < count; i++) {
-        const struct oh_format_range *range = &reading->merged[i];
+        const struct oh_format_range *range = &merged[i];
         if (range->begin < reached) {
             reading->damaged++;
             continue;
@@ -119,40 +193,33 @@ static void keep(struct reading *reading, uint64_t count, struct oh_view_ranges 
             .kind = oh_view_stack_kind(reading->view, oh_range_stack(range)),
         };
     }
+    return 0;
 }
 
-static void put_range(void *to, uint64_t number, const struct oh_format_range *range)
+static int merge(struct reading *reading, struct oh_view_ranges *ranges)
 {
-    ((struct oh_format_range *)to)[number] = *range;
-}
-
-static int read_once(struct reading *reading, struct oh_paint_cell *cells, struct oh_arena *arena,
-                     struct oh_view_ranges *ranges)
-{
-    struct oh_paint paint = {.cells = cells, .is_reserve = is_reserve, .arg = reading->view};
-    if (!find_table(reading)) {
-        reading->damaged++;
-        return 0;
-    }
-    for (uint64_t i = 0; i < reading->count; i++) {
-        struct oh_format_range range = range_at(reading, i);
-        reading->damaged += range.begin == range.end;
-    }
+    struct oh_paint paint = {.is_reserve = is_reserve, .arg = reading->view};
+    paint.cells = oh_arena_array(reading->arena, OH_PAINT_CELLS, sizeof *paint.cells,
+                                 _Alignof(struct oh_paint_cell));
+    if (paint.cells == NULL)
+        return -ENOMEM;
+    check_table(reading);
     paint_events(reading, &paint);
     // No more pieces than this: each edge of a cell cuts at most one range in two.
-    int rc = make_room(reading, arena, reading->count + 2 * (uint64_t)paint.count + 1);
-    if (rc != 0)
-        return rc;
-    struct oh_paint_merge merge = {reading, range_at, reading->count, 0};
-    struct oh_paint_result result = {
-        .put = put_range, .to = reading->merged, .room = reading->room};
+    struct oh_paint_merge merge = {reading->table, range_at, reading->count, 0};
+    struct oh_paint_result result = {.put = put_range,
+                                     .room = reading->count + 2 * (uint64_t)paint.count + 1};
+    struct oh_format_range *merged = oh_arena_array(reading->arena, result.room, sizeof *merged,
+                                                    _Alignof(struct oh_format_range));
+    if (merged == NULL)
+        return -ENOMEM;
+    result.to = merged;
     oh_paint_merge(&paint, &merge, &result);
     if (result.count > result.room) {
         reading->damaged++;
         result.count = result.room;
     }
-    keep(reading, result.count, ranges);
-    return 0;
+    return show(reading, merged, result.count, ranges);
 }
 
 int oh_ranges_read(struct oh_view *view, struct oh_arena *arena, struct oh_view_ranges *ranges)
@@ -161,24 +228,17 @@ int oh_ranges_read(struct oh_view *view, struct oh_arena *arena, struct oh_view_
     *ranges = (struct oh_view_ranges){0};
     if (!oh_ranges_recorded(view))
         return 0;
-    struct reading reading = {.view = view,
-                              .log = oh_view_section(view, OH_SECTION_MAP_LOG, 0, &bytes)};
-    struct oh_paint_cell *cells =
-        oh_arena_array(arena, OH_PAINT_CELLS, sizeof *cells, _Alignof(struct oh_paint_cell));
-    if (cells == NULL)
+    struct reading reading = {
+        .view = view, .arena = arena, .log = oh_view_section(view, OH_SECTION_MAP_LOG, 0, &bytes)};
+    reading.events =
+        oh_arena_array(arena, OH_FORMAT_MAP_EVENTS, sizeof *reading.events, _Alignof(struct event));
+    if (reading.events == NULL)
         return -ENOMEM;
-    for (int i = 0; i < TRIES; i++) {
-        *ranges = (struct oh_view_ranges){0};
-        reading.damaged = 0;
-        reading.current = oh_load_acquire(&reading.log->current);
-        int rc = read_once(&reading, cells, arena, ranges);
-        if (rc != 0)
-            return rc;
-        if (oh_load_acquire(&reading.log->current) == reading.current)
-            break;
-    }
+    int rc = copy(&reading);
+    if (rc == 0)
+        rc = merge(&reading, ranges);
     view->damaged += reading.damaged;
-    return 0;
+    return rc;
 }
 
 bool oh_ranges_recorded(const struct oh_view *view)

@@ -29,8 +29,8 @@ struct oh_view_ranges {
     uint64_t count;
 };
 
-// 0 or -ENOMEM. What makes no sense is left out and counted in view->damaged; a recording that
-// keeps changing too fast is shown as it was in the last attempt.
+// 0 or -ENOMEM. What makes no sense is left out and counted in view->damaged; of a
+// recording that changes too fast the last events may be missing.
 int oh_ranges_read(struct oh_view *view, struct oh_arena *arena, struct oh_view_ranges *ranges);
 
 // Whether the recording knows of maps at all.

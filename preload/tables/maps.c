@@ -221,12 +221,15 @@ static uint64_t merged_count(const struct oh_paint *paint, struct oh_paint_merge
 }
 
 // A free table of the level that is not the one that holds: it is the caller's until it is given
-// back.
+// back. They are taken in turn, so that one that held stays as it was for some more foldings, for
+// who is still reading it.
 static bool take_table(const struct held *held, uint32_t level, uint32_t *number)
 {
+    const uint64_t generation = (held->current >> OH_MAP_TABLE_BITS) + 1;
     for (uint32_t i = 0; i < OH_FORMAT_MAP_TABLES; i++) {
         uint32_t free = 0;
-        *number = level * OH_FORMAT_MAP_TABLES + i;
+        *number =
+            level * OH_FORMAT_MAP_TABLES + (uint32_t)((generation + i) % OH_FORMAT_MAP_TABLES);
         if (*number == table_of(held->current) ||
             !oh_cas32_acq_rel(&work.table_busy[*number], &free, 1))
             continue;
@@ -266,6 +269,7 @@ static void write_table(const struct held *held, const struct oh_paint *paint,
     struct oh_format_map_table *table = table_at(number);
     struct oh_paint_result result = {
         .put = put_range, .to = ranges_of(table), .room = table_room(number), .join = join};
+    oh_store_release(&table->generation, UINT64_MAX);
     oh_paint_merge(paint, merge, &result);
     uint64_t lost = result.count > result.room ? result.count - result.room : 0;
     uint64_t generation = (held->current >> OH_MAP_TABLE_BITS) + 1;

@@ -29,7 +29,8 @@
 // Publication. An event's words are stored before its state, by compare-and-swap (acq_rel);
 //   oh_maps_find, folding and the readers load the state with acquire. A table's words are stored
 //   before `current` (acq_rel), which is loaded with acquire. Who has read a table or an event that
-//   was meanwhile used anew finds another value in `current`, and looks again: for that the words
+//   was meanwhile used anew finds another value in `current`, or, in the readers, in the table's
+//   `generation`, which is all ones while a table is written, and looks again: for that the words
 //   are stored with release and loaded with acquire.
 // Progress. Every loop is bounded. Nobody waits for a stopped thread; a thread that finds the log
 //   full begins a folding of its own and gives up the processor in turn, for 50 ms at most. Then

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,7 +17,7 @@
 
 #include "offheap/format.h"
 
-enum { OH_MAP_COPIES = 64 }; // Tries, each of which a busy process may spoil.
+enum { OH_MAP_COPIES = 16 }; // Tries, each of which a busy process may spoil.
 
 // No recording is larger (the bound of OFFHEAP_MAX_BYTES is far below); a file that is, is
 // something else.
@@ -115,38 +116,61 @@ static int copy_kind(int fd, const struct oh_format_header *header, uint32_t id,
     return 0;
 }
 
-// The word of the log that says which table of maps holds.
-static uint64_t map_word(const struct oh_snapshot *copy, const struct oh_format_header *header)
+static const struct oh_format_section *find_section(const struct oh_format_header *header,
+                                                    uint32_t id, uint32_t level)
 {
-    uint64_t word = 0;
     for (size_t i = 0; i < OH_FORMAT_SECTIONS; i++) {
-        const struct oh_format_section *const s = &header->sections[i];
-        if (s->id == OH_SECTION_MAP_LOG && s->offset < copy->size &&
-            copy->size - s->offset >= sizeof word) {
-            memcpy(&word, (const uint8_t *)copy->bytes + s->offset, sizeof word);
+        if (header->sections[i].id == id && header->sections[i].level == level) {
+            return &header->sections[i];
         }
     }
-    return word;
+    return NULL;
 }
 
-// The log of maps and the tables are whole when no other table came to hold while they were copied.
+// Whether the copy has the table of maps that its log says holds, and that table is the same still.
+static bool maps_are_whole(int fd, const struct oh_format_header *header,
+                           const struct oh_snapshot *copy)
+{
+    const struct oh_format_section *const log = find_section(header, OH_SECTION_MAP_LOG, 0);
+    uint64_t word = 0;
+    uint64_t copied = 0;
+    uint64_t now = 0;
+    if (log == NULL || log->offset > copy->size || copy->size - log->offset < sizeof word) {
+        return true; // There are none.
+    }
+    memcpy(&word, (const uint8_t *)copy->bytes + log->offset, sizeof word);
+    const uint32_t number = (uint32_t)word & ((1 << OH_MAP_TABLE_BITS) - 1);
+    const struct oh_format_section *const level =
+        find_section(header, OH_SECTION_MAPS, number / OH_FORMAT_MAP_TABLES);
+    if (level == NULL) {
+        return true; // Damaged: the view says so.
+    }
+    const uint64_t place = level->offset +
+                           number % OH_FORMAT_MAP_TABLES * (level->bytes / OH_FORMAT_MAP_TABLES) +
+                           offsetof(struct oh_format_map_table, generation);
+    if (place > copy->size || copy->size - place < sizeof copied) {
+        return false;
+    }
+    memcpy(&copied, (const uint8_t *)copy->bytes + place, sizeof copied);
+    return pread(fd, &now, sizeof now, (off_t)place) == (ssize_t)sizeof now &&
+           copied == word >> OH_MAP_TABLE_BITS && now == copied;
+}
+
+// The log before the tables: a table that holds stays as it is for some foldings more.
 static int copy_maps(int fd, const char *name, const struct oh_format_header *header,
                      struct oh_snapshot *copy, struct oh_err *err)
 {
-    uint64_t before = 0;
     int result = 0;
-    for (int i = 0; i < OH_MAP_COPIES && result == 0; i++) {
+    bool whole = false;
+    for (int i = 0; i < OH_MAP_COPIES && result == 0 && !whole; i++) {
         result = follow(fd, name, copy, err);
         if (result == 0) {
             result = copy_kind(fd, header, OH_SECTION_MAP_LOG, copy);
         }
-        if (result == 0 && i > 0 && map_word(copy, header) == before) {
-            return 0;
-        }
-        before = map_word(copy, header);
         if (result == 0) {
             result = copy_kind(fd, header, OH_SECTION_MAPS, copy);
         }
+        whole = maps_are_whole(fd, header, copy);
     }
     return result;
 }
