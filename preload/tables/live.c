@@ -201,13 +201,6 @@ static inline struct oh_format_block *find(uint64_t address, uint64_t *place)
     return find_away(address, (uint32_t)(region >> AWAY_SHIFT), key, place);
 }
 
-bool oh_live_remove(uint64_t address)
-{
-    uint64_t place;
-    struct oh_format_block *entry = find(address, &place);
-    return entry != NULL && oh_cas_acq_rel(&entry->place, &place, OH_LIVE_EMPTY);
-}
-
 bool oh_live_take(uint64_t address, struct oh_block *block)
 {
     uint64_t place;
@@ -218,6 +211,19 @@ bool oh_live_take(uint64_t address, struct oh_block *block)
     if (!oh_cas_acq_rel(&entry->place, &place, OH_LIVE_EMPTY))
         return false;
     *block = found;
+    return true;
+}
+
+bool oh_live_remove(uint64_t address, uint64_t *size)
+{
+    uint64_t place;
+    struct oh_format_block *entry = find(address, &place);
+    if (entry == NULL)
+        return false;
+    uint64_t facts = oh_load_relaxed(&entry->facts);
+    if (!oh_cas_acq_rel(&entry->place, &place, OH_LIVE_EMPTY))
+        return false;
+    *size = oh_block_unpack(place, facts).size;
     return true;
 }
 

@@ -67,7 +67,7 @@ void oh_live_publish(struct oh_format_block *entry, const struct oh_block *block
 
 // Takes a block out: true with *block filled, or false when it is not recorded.
 bool oh_live_take(uint64_t address, struct oh_block *block);
-// The same without looking at what was there.
-bool oh_live_remove(uint64_t address);
+// The same for who only asks for its size.
+bool oh_live_remove(uint64_t address, uint64_t *size);
 
 #endif

@@ -353,21 +353,42 @@ void oh_track_end(const struct oh_track_call *call, const struct oh_caller *call
     errno = saved;
 }
 
+// What the real free or realloc is going to look at: the words before the block and behind it, where glibc has
+// the sizes of this block and of the next. Without us the processor overlaps these cache misses
+// with those of the host's next work; our locked instructions stand between, so they are begun
+// before ours. Hints only: they never fault, and where nothing is kept there they are for nothing.
+static inline void prefetch_before(const void *block)
+{
+    __builtin_prefetch((const uint64_t *)block - 1, 1);
+}
+
+static inline void prefetch_behind(const void *block, uint64_t size)
+{
+    uint64_t next = ((size + 7) & ~UINT64_C(15)) + 8;
+    __builtin_prefetch((const uint8_t *)block + next, 1);
+}
+
 // Both true when the block was recorded.
 static bool take(const void *block, struct oh_track_block *taken)
 {
+    prefetch_before(block);
     taken->recorded = oh_live_take((uint64_t)(uintptr_t)block, &taken->facts);
-    if (taken->recorded)
-        oh_filter_remove(block);
-    return taken->recorded;
+    if (!taken->recorded)
+        return false;
+    prefetch_behind(block, taken->facts.size);
+    oh_filter_remove(block);
+    return true;
 }
 
 static bool drop(const void *block)
 {
-    bool recorded = oh_live_remove((uint64_t)(uintptr_t)block);
-    if (recorded)
-        oh_filter_remove(block);
-    return recorded;
+    uint64_t size;
+    prefetch_before(block);
+    if (!oh_live_remove((uint64_t)(uintptr_t)block, &size))
+        return false;
+    prefetch_behind(block, size);
+    oh_filter_remove(block);
+    return true;
 }
 
 // One of the two above, when there is a budget: drop without `taken`.

@@ -40,6 +40,12 @@ static bool insert(uint64_t address, uint64_t size)
     return oh_tables_enter(&block);
 }
 
+static bool take_out(uint64_t address)
+{
+    uint64_t size;
+    return oh_live_remove(address, &size);
+}
+
 static void comes_and_goes(void *dir)
 {
     struct oh_block block = {.size = 99};
@@ -53,12 +59,17 @@ static void comes_and_goes(void *dir)
     oh_require(block.time_s == 9 && block.mean == 3);
     block.size = 99;
     oh_require(!oh_live_take(0x1000, &block) && block.size == 99);
-    oh_require(!oh_live_remove(0x1000));
+    oh_require(!take_out(0x1000));
     // and again
     oh_require(insert(0x1000, 0));
     oh_require(oh_live_take(0x1000, &block) && block.size == 0);
     oh_require(insert(0x1000, 1));
-    oh_require(oh_live_remove(0x1000) && !oh_live_remove(0x1000));
+    oh_require(take_out(0x1000) && !take_out(0x1000));
+    // removed with its size, also one that is kept in two parts
+    uint64_t size = 0;
+    oh_require(insert(0x1000, UINT64_C(5) << 32 | 9));
+    oh_require(oh_live_remove(0x1000, &size) && size == (UINT64_C(5) << 32 | 9));
+    oh_require(!oh_live_remove(0x1000, &size));
 }
 
 static void test_block_that_was_entered_is_taken_out_once(void **state)
@@ -79,7 +90,7 @@ static void is_replaced(void *dir)
     oh_require(entry != NULL && replaced);
     oh_live_publish(entry, &block);
     oh_require(oh_live_take(0x1000, &block) && block.size == 48);
-    oh_require(!oh_live_remove(0x1000));
+    oh_require(!take_out(0x1000));
 }
 
 static void test_insert_of_a_known_address_takes_out_the_old_block(void **state)
@@ -97,8 +108,8 @@ static void is_claimed(void *dir)
     block.stack = begin(dir, OH_TABLES_SMALLEST);
     struct oh_format_block *entry = oh_live_claim(0x1000, &replaced);
     oh_require_equal(entry->place, OH_LIVE_BUSY);
-    oh_require(!oh_live_remove(0x1000));
-    oh_require(insert(0x2000, 1) && oh_live_remove(0x2000));
+    oh_require(!take_out(0x1000));
+    oh_require(insert(0x2000, 1) && take_out(0x2000));
     oh_require(oh_tables_sum_file(oh_recording_path(), &sum) == 0 && sum.blocks == 0);
     oh_live_publish(entry, &block);
     oh_require(oh_tables_sum_file(oh_recording_path(), &sum) == 0 && sum.blocks == 1);
@@ -280,7 +291,7 @@ static void heap_is_entered(const char *dir, const struct heap *heap)
     for (uint64_t n = 1; n <= HEAP_BLOCKS; n++) {
         struct oh_block block;
         oh_require(oh_live_take(address, &block) && block.size == n);
-        oh_require(!oh_live_remove(address));
+        oh_require(!take_out(address));
         address += distance(heap, &random);
     }
 }
@@ -320,7 +331,7 @@ static void many_are_live(void *dir)
     oh_require_equal(sum.blocks, MANY_BLOCKS);
     oh_require_equal(sum.blocks_bytes, (uint64_t)MANY_BLOCKS * (MANY_BLOCKS + 1) / 2);
     for (uint64_t n = 1; n <= MANY_BLOCKS; n++)
-        oh_require(oh_live_remove(n * 48));
+        oh_require(take_out(n * 48));
     oh_require(oh_tables_sum_file(oh_recording_path(), &sum) == 0);
     oh_require_equal(sum.blocks, 0);
 }
@@ -341,7 +352,7 @@ static void churn(void *dir)
     for (uint64_t i = 0; i < CHURN_TURNS; i++) {
         uint64_t *address = &addresses[i < CHURN_LIVE ? i : oh_random_below(&random, CHURN_LIVE)];
         if (*address != 0)
-            oh_require(oh_live_remove(*address));
+            oh_require(take_out(*address));
         *address = next += 16 + 16 * oh_random_below(&random, 8);
         oh_require(insert(*address, 1));
     }
