@@ -233,27 +233,52 @@ void oh_live_prefetch(uint64_t address)
     prefetch_homes(home_of(address), (uint32_t)oh_load_relaxed(region_of(address)) | newest);
 }
 
-// Takes out the block of a free that went unseen. One that stands beside its home line or away
-// stays: to look there on every insertion would cost too much.
-static inline bool forget(uint64_t address, struct home home, uint32_t set)
-{
-    uint64_t place, key = oh_block_key(address);
-    while (set != 0) {
-        uint32_t number = newest_of(set);
-        set = without(set, number);
-        struct oh_format_block *old =
-            find_in(home_line(home_page(number, home), home), key, &place);
-        if (old != NULL)
-            return oh_cas_acq_rel(&old->place, &place, OH_LIVE_EMPTY);
-    }
-    return false;
-}
-
 // Where an entry was claimed, as its bit in the word of the region.
 struct claimed {
     struct oh_format_block *entry;
     uint64_t bit;
 };
+
+// The entry of the address in one line, or NULL, with what was read of its place; *empty becomes
+// the first free one, if there is one.
+static inline struct oh_format_block *look_in(struct oh_format_block *line, uint64_t key,
+                                              uint64_t *place, struct oh_format_block **empty)
+{
+#pragma GCC unroll 4
+    for (int i = OH_LIVE_LINE_BLOCKS; i-- > 0;) {
+        *place = oh_load_acquire(&line[i].place);
+        if (oh_block_is_at(*place, key))
+            return &line[i];
+        if (*place == OH_LIVE_EMPTY)
+            *empty = &line[i];
+    }
+    return NULL;
+}
+
+// One look at the home line of each of these levels: for a block whose free went unseen (its entry
+// is taken over), and for a free entry, newest level first. A block that stands beside its home
+// line or away after such a free stays: to look there on every insertion would cost too much.
+static inline struct claimed claim_seen(struct home home, uint32_t set, uint64_t key,
+                                        bool *replaced)
+{
+    struct claimed claimed = {NULL, 0};
+    uint64_t place, empty = OH_LIVE_EMPTY;
+    while (set != 0) {
+        uint32_t number = newest_of(set);
+        set = without(set, number);
+        struct oh_format_block *line = home_line(home_page(number, home), home), *free = NULL;
+        struct oh_format_block *old = look_in(line, key, &place, &free);
+        if (old != NULL && oh_cas_acq_rel(&old->place, &place, OH_LIVE_BUSY)) {
+            *replaced = true;
+            return (struct claimed){old, UINT64_C(1) << number};
+        }
+        if (claimed.entry == NULL && free != NULL)
+            claimed = (struct claimed){free, UINT64_C(1) << number};
+    }
+    if (claimed.entry != NULL && !oh_cas_acq_rel(&claimed.entry->place, &empty, OH_LIVE_BUSY))
+        claimed = (struct claimed){NULL, 0};
+    return claimed;
+}
 
 static inline struct claimed claim_home(struct home home, uint32_t count)
 {
@@ -315,8 +340,11 @@ struct oh_format_block *oh_live_claim(uint64_t address, bool *replaced)
     uint64_t *region = region_of(address);
     uint64_t seen = oh_load_relaxed(region);
     uint32_t count = oh_levels_count(&levels);
-    *replaced = forget(address, home, (uint32_t)seen);
-    struct claimed claimed = claim_home(home, count);
+    uint32_t set = (uint32_t)seen | UINT32_C(1) << (count - 1);
+    *replaced = false;
+    struct claimed claimed = claim_seen(home, set, oh_block_key(address), replaced);
+    if (claimed.entry == NULL)
+        claimed = claim_home(home, count);
     if (claimed.entry == NULL)
         claimed = claim_beyond(address, home, count);
     if ((seen & claimed.bit) != claimed.bit)

@@ -6,7 +6,9 @@
 // Search. What lies together in the heap comes and goes together, so it stands together: 2^13 bytes
 //   of addresses (a region) have their home lines in one page of a level, 128 bytes of heap a line.
 //   Which page is hashed, differently in every level. An entry stands at home: in its home line or
-//   in the line beside it. All homes are looked at, newest level first. When they are full (regions
+//   in the line beside it. All homes are looked at, newest level first. An insertion has to look
+//   for its own address in the home lines of the region's levels; it takes the first free entry
+//   that it sees there, and looks further only when there is none. When all homes are full (regions
 //   of many small blocks, two regions with one page) it stands away: in one of OH_LIVE_AWAY groups
 //   of OH_LIVE_GROUP lines a level, which are named by the hash of the whole address, so that every
 //   page gets filled. An insertion looks at all of these while the table is small and when no
@@ -21,8 +23,9 @@
 //   (relaxed), before the block is published; who frees it got its address from there. 2^15 words
 //   are shared by regions 2^28 bytes apart, which only makes a search longer.
 //
-// States of an entry's `place`: EMPTY -> BUSY -> the address -> EMPTY, and so on. BUSY: one thread
-//   writes the facts beside it.
+// States of an entry's `place`: EMPTY -> BUSY -> the address -> EMPTY, and so on; the address ->
+//   BUSY by an insertion of the same address, whose free went unseen. BUSY: one thread writes the
+//   facts beside it.
 // Writers. Insert: the thread that was given the block, before the host sees its address. Remove:
 //   the thread that frees it; the host guarantees that this is one thread, and if it does not (a
 //   double free), the compare-and-swap lets one of them win.
@@ -30,9 +33,9 @@
 //   facts, then stores the place with release. Remove and the readers load the place with acquire,
 //   then the facts. What the caller counts between the two is counted before a reader can see the
 //   block.
-// Progress. Two lines a level, then the groups of a level, each slot looked at once, no waiting.
-//   When all are full a further level is opened; when there is none the block is not recorded
-//   (counted).
+// Progress. Two lines a level, then the groups of a level, each slot looked at twice at most, no
+//   waiting. When all are full a further level is opened; when there is none the block is not
+//   recorded (counted).
 // Dead writer. An entry that stays BUSY: one slot is lost, readers skip it. Frees and inserts by
 //   other threads are not touched by it.
 
@@ -59,8 +62,8 @@ void oh_live_init(void);
 void oh_live_prefetch(uint64_t address);
 
 // An entry for a block that fits (block.h), or NULL when there is no place (counted). When the
-// address is there already, a free of it went unseen: it is taken out if it stands in its home line
-// (to look at more on every insertion would cost too much), and *replaced tells.
+// address is there already, a free of it went unseen: its entry is taken over if it stands in
+// its home line (to look at more on every insertion would cost too much), and *replaced tells.
 struct oh_format_block *oh_live_claim(uint64_t address, bool *replaced);
 // Makes the block live: `entry` is what oh_live_claim gave for its address.
 void oh_live_publish(struct oh_format_block *entry, const struct oh_block *block);

@@ -353,10 +353,11 @@ void oh_track_end(const struct oh_track_call *call, const struct oh_caller *call
     errno = saved;
 }
 
-// What the real free or realloc is going to look at: the words before the block and behind it, where glibc has
-// the sizes of this block and of the next. Without us the processor overlaps these cache misses
-// with those of the host's next work; our locked instructions stand between, so they are begun
-// before ours. Hints only: they never fault, and where nothing is kept there they are for nothing.
+// What the real free or realloc is going to look at: the words before the block and behind it,
+// where glibc has the sizes of this block and of the next. Without us the processor overlaps these
+// cache misses with those of the host's next work; our locked instructions stand between, so they
+// are begun before ours. Hints only: they never fault, and where nothing is kept there they are for
+// nothing.
 static inline void prefetch_before(const void *block)
 {
     __builtin_prefetch((const uint64_t *)block - 1, 1);
