@@ -36,4 +36,13 @@
 #define oh_likely(condition) __builtin_expect(!!(condition), 1)
 #define oh_unlikely(condition) __builtin_expect(!!(condition), 0)
 
+// Begins to load a line that is going to be written: never faults, wherever it points. The empty
+// statement keeps it: gcc takes a function that does nothing but prefetch for one without effect,
+// and drops the calls of it.
+#define oh_prefetch(address)              \
+    do {                                  \
+        __builtin_prefetch((address), 1); \
+        __asm__ volatile("");             \
+    } while (0)
+
 #endif

@@ -10,7 +10,6 @@
 #include "tables/levels.h"
 
 enum {
-    PREFETCHED_LEVELS = 8, // The older ones are small and stay in the cache.
     PAGE_LINES = 64,
     PAGE_LINES_BITS = 6,
     PAGE_BITS = 12,
@@ -136,16 +135,6 @@ static inline struct oh_format_block *claim_in(struct oh_format_block *line)
     return NULL;
 }
 
-// The home lines in these levels, all at once: a search waits for one of them, not for each.
-static inline void prefetch_homes(struct home home, uint32_t set)
-{
-    for (int i = 0; i < PREFETCHED_LEVELS && set != 0; i++) {
-        uint32_t number = newest_of(set);
-        set = without(set, number);
-        __builtin_prefetch(home_line(home_page(number, home), home), 1);
-    }
-}
-
 static inline struct oh_format_block *find_home(struct home home, uint32_t set, uint64_t key,
                                                 uint64_t *place)
 {
@@ -194,7 +183,6 @@ static inline struct oh_format_block *find(uint64_t address, uint64_t *place)
     uint64_t key = oh_block_key(address);
     struct home home = home_of(address);
     uint64_t region = oh_load_relaxed(region_of(address));
-    prefetch_homes(home, (uint32_t)region);
     struct oh_format_block *entry = find_home(home, (uint32_t)region, key, place);
     if (entry != NULL)
         return entry;
@@ -225,12 +213,6 @@ bool oh_live_remove(uint64_t address, uint64_t *size)
         return false;
     *size = oh_block_unpack(place, facts).size;
     return true;
-}
-
-void oh_live_prefetch(uint64_t address)
-{
-    uint32_t newest = UINT32_C(1) << (oh_levels_count(&levels) - 1);
-    prefetch_homes(home_of(address), (uint32_t)oh_load_relaxed(region_of(address)) | newest);
 }
 
 // Where an entry was claimed, as its bit in the word of the region.

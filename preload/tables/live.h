@@ -58,9 +58,6 @@ enum {
 // Once, after the recording was made.
 void oh_live_init(void);
 
-// Begins to load what an insertion of this address will touch.
-void oh_live_prefetch(uint64_t address);
-
 // An entry for a block that fits (block.h), or NULL when there is no place (counted). When the
 // address is there already, a free of it went unseen: its entry is taken over if it stands in
 // its home line (to look at more on every insertion would cost too much), and *replaced tells.

@@ -331,7 +331,6 @@ static void record(const struct oh_track_call *call, const struct oh_caller *cal
         oh_recording_count(OH_COUNTER_dropped_odd_blocks);
         return;
     }
-    oh_live_prefetch(address);
     block.stack = track.max_depth <= USUAL_DEPTH ? capture_usual(caller) : capture_deep(caller);
     block.time_s = (uint32_t)(oh_recording_now_ns() / ns_per_s);
     if (block.stack != 0)
@@ -360,13 +359,13 @@ void oh_track_end(const struct oh_track_call *call, const struct oh_caller *call
 // nothing.
 static inline void prefetch_before(const void *block)
 {
-    __builtin_prefetch((const uint64_t *)block - 1, 1);
+    oh_prefetch((const uint64_t *)block - 1);
 }
 
 static inline void prefetch_behind(const void *block, uint64_t size)
 {
     uint64_t next = ((size + 7) & ~UINT64_C(15)) + 8;
-    __builtin_prefetch((const uint8_t *)block + next, 1);
+    oh_prefetch((const uint8_t *)block + next);
 }
 
 // Both true when the block was recorded.
