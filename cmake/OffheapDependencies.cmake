@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What we link, always statically: libunwind (our own build), zlib, libbacktrace (it comes with
-# gcc), libiberty. Each is an imported target; a missing one ends the configuration with the
+# What we link, always statically: libunwind and the decoder of Zydis (our own builds), zlib,
+# libbacktrace (it comes with gcc), libiberty. Each is an imported target; a missing one ends the configuration with the
 # command that brings it.
 
 set(oh_hint "run: sh tools/setup.sh")
@@ -23,6 +23,15 @@ if(NOT oh_patched)
         "preload/capture/libunwind; ${oh_hint}")
 endif()
 oh_import(oh_libunwind "${OFFHEAP_LIBUNWIND}/lib/libunwind.a" "${OFFHEAP_LIBUNWIND}/include")
+
+if(NOT EXISTS "${OFFHEAP_ZYDIS}/lib/libzydis.a")
+    message(FATAL_ERROR "No libzydis.a in ${OFFHEAP_ZYDIS}/lib; ${oh_hint} "
+        "(or name another build of its decoder with -DOFFHEAP_ZYDIS=PREFIX)")
+endif()
+oh_import(oh_libzydis "${OFFHEAP_ZYDIS}/lib/libzydis.a" "${OFFHEAP_ZYDIS}/include")
+# As it was built: the headers give other types otherwise.
+set_property(TARGET oh_libzydis PROPERTY INTERFACE_COMPILE_DEFINITIONS
+    ZYAN_NO_LIBC ZYDIS_STATIC_BUILD ZYCORE_STATIC_BUILD ZYDIS_MINIMAL_MODE ZYDIS_DISABLE_KNC)
 
 find_library(OFFHEAP_ZLIB libz.a)
 find_path(OFFHEAP_ZLIB_INCLUDE zlib.h)

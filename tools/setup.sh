@@ -3,9 +3,10 @@
 #
 # sh tools/setup.sh [--tests]
 #
-# Brings what the build needs: Debian packages, and a static, position-independent libunwind with
-# our patches in build/deps/libunwind (Debian's own archive is not position-independent). With
-# --tests, also what the tests need. Run it as often as you like: what is there is left alone.
+# Brings what the build needs: Debian packages; a static, position-independent libunwind with our
+# patches in build/deps/libunwind (Debian's own archive is not position-independent); and the decoder
+# of Zydis, a disassembler, in build/deps/zydis (Debian has no archive of it). With --tests, also what
+# the tests need. Run it as often as you like: what is there is left alone.
 #
 # Packages come through apt, with a private list of sources that is derived from the machine's own:
 # only its Debian main suites, with source packages added. /etc/apt is read, never written, and
@@ -20,9 +21,9 @@ deps=$root/build/deps
 patches=$root/preload/capture/libunwind
 
 build_packages="gcc libc6-dev binutils make patch cmake ninja-build dpkg-dev zlib1g-dev
-    libiberty-dev"
+    libiberty-dev libzycore-dev"
 test_packages="g++ clang-format-14 shellcheck libcmocka-dev golang-1.19-go protobuf-compiler
-    musl-tools valgrind"
+    musl-tools valgrind libjemalloc2 libjemalloc-dev"
 
 # What libunwind is built with. It ends up inside liboffheap.so: no thread-local storage by call, no
 # symbol that could be preempted, and sections that the linker drops where nothing reaches them.
@@ -31,6 +32,12 @@ libunwind_configure="--with-pic --enable-static --disable-shared --disable-minid
     --disable-coredump --disable-ptrace --disable-setjmp --disable-documentation"
 libunwind_cflags="-O2 -g -fvisibility=hidden -ftls-model=initial-exec -fno-semantic-interposition
     -fno-stack-protector -ffunction-sections -fdata-sections"
+
+# The decoder alone, in its smallest form: tables and lengths, no names. It calls nothing.
+zydis_cflags="-O2 -g -fPIC -fvisibility=hidden -fno-stack-protector -ffunction-sections
+    -fdata-sections -DZYAN_NO_LIBC -DZYDIS_STATIC_BUILD -DZYCORE_STATIC_BUILD -DZYDIS_MINIMAL_MODE
+    -DZYDIS_DISABLE_KNC"
+zydis_objects="Decoder DecoderData SharedData"
 
 say()
 {
@@ -241,36 +248,42 @@ install_packages()
     as_root=
 }
 
-# --- libunwind ---------------------------------------------------------------------------------
+# --- source packages ---------------------------------------------------------------------------
 
-prefix=$deps/libunwind
-source_dir=$deps/source
-
-# The newest version of libunwind's source in an index that says it is Debian's.
+# The newest version of the source package $1 in an index that says it is Debian's.
 debian_source_version()
 {
     # shellcheck disable=SC2016
     private_apt indextargets --format '$(FILENAME)' 'Created-By: Sources' 'Origin: Debian' |
         while read -r file; do
             /usr/lib/apt/apt-helper cat-file "$file" |
-                awk '$1 == "Package:" { ours = $2 == "libunwind" }
+                awk -v name="$1" '$1 == "Package:" { ours = $2 == name }
                      $1 == "Version:" && ours { print $2 }'
         done | sort -V | tail -n 1
 }
 
+# Fetches the source package $1 into the directory $2, unless it is there.
 fetch_source()
 {
+    if ls "$2/$1"_*.dsc >/dev/null 2>&1; then
+        return 0
+    fi
     update_index
-    version=$(debian_source_version)
-    [ -n "$version" ] || fail "no source package libunwind in the Debian index of this machine"
-    say "fetching the source package of libunwind $version"
-    rm -rf "$source_dir" "$source_dir.new"
-    mkdir -p "$source_dir.new"
-    (cd "$source_dir.new" && private_apt -o Dir::Cache::archives="$index_dir/archives" \
-        -o APT::Sandbox::User=root --download-only source "libunwind=$version") ||
-        fail "apt could not fetch the source package libunwind=$version"
-    mv "$source_dir.new" "$source_dir"
+    version=$(debian_source_version "$1")
+    [ -n "$version" ] || fail "no source package $1 in the Debian index of this machine"
+    say "fetching the source package of $1 $version"
+    rm -rf "$2" "$2.new"
+    mkdir -p "$2.new"
+    (cd "$2.new" && private_apt -o Dir::Cache::archives="$index_dir/archives" \
+        -o APT::Sandbox::User=root --download-only source "$1=$version") ||
+        fail "apt could not fetch the source package $1=$version"
+    mv "$2.new" "$2"
 }
+
+# --- libunwind ---------------------------------------------------------------------------------
+
+prefix=$deps/libunwind
+source_dir=$deps/source
 
 # What the build depends on: source, flags, compiler, patches. Equal text means nothing to do.
 recipe()
@@ -314,6 +327,45 @@ build_libunwind()
     rm -rf "$work"
 }
 
+# --- Zydis -------------------------------------------------------------------------------------
+
+zydis_prefix=$deps/zydis
+zydis_source=$deps/source-zydis
+
+zydis_recipe()
+{
+    (cd "$zydis_source" && sha256sum ./*.dsc)
+    printf '%s\n' "$zydis_cflags" "$zydis_objects"
+    gcc --version | head -n 1
+    dpkg-query -W -f '${Version}\n' libzycore-dev
+}
+
+build_zydis()
+{
+    work=$deps/work-zydis
+    log=$deps/zydis.log
+    rm -rf "$work"
+    mkdir -p "$work/stage/lib"
+    (cd "$work" && dpkg-source --no-check -x "$zydis_source"/zydis_*.dsc zydis) >"$log" 2>&1 ||
+        fail "the source package of Zydis cannot be unpacked; see $log"
+    say "building the decoder of Zydis (log: $log)"
+    (
+        cd "$work/zydis"
+        for object in $zydis_objects; do
+            # shellcheck disable=SC2046,SC2086
+            gcc $(printf '%s ' $zydis_cflags) "-ffile-prefix-map=$work/=" -Iinclude -Isrc \
+                -c "src/$object.c" -o "$object.o" || exit 1
+        done
+        # shellcheck disable=SC2046,SC2086
+        ar rcs "$work/stage/lib/libzydis.a" $(printf '%s.o ' $zydis_objects) &&
+            cp -R include "$work/stage/include"
+    ) >>"$log" 2>&1 || fail "the decoder of Zydis does not build: $(tail -n 5 "$log")"
+    zydis_recipe >"$work/stage/stamp"
+    rm -rf "$zydis_prefix"
+    mv "$work/stage" "$zydis_prefix"
+    rm -rf "$work"
+}
+
 # --- the parts in order ------------------------------------------------------------------------
 
 case "${1-}" in
@@ -329,11 +381,13 @@ exec 9>"$deps/lock"
 flock 9
 # shellcheck disable=SC2086
 install_packages $packages
-if ! ls "$source_dir"/libunwind_*.dsc >/dev/null 2>&1; then
-    fetch_source
-fi
+fetch_source libunwind "$source_dir"
+fetch_source zydis "$zydis_source"
 if [ ! -f "$prefix/stamp" ] || [ "$(recipe)" != "$(cat "$prefix/stamp")" ]; then
     build_libunwind
+fi
+if [ ! -f "$zydis_prefix/stamp" ] || [ "$(zydis_recipe)" != "$(cat "$zydis_prefix/stamp")" ]; then
+    build_zydis
 fi
 rm -rf "$index_dir"
 say "ready"

@@ -44,6 +44,11 @@ long oh_sys_munmap(void *addr, size_t length)
     return call2(SYS_munmap, (long)addr, (long)length);
 }
 
+long oh_sys_mprotect(void *addr, size_t length, int prot)
+{
+    return call3(SYS_mprotect, (long)addr, (long)length, prot);
+}
+
 long oh_sys_madvise(void *addr, size_t length, int advice)
 {
     return call3(SYS_madvise, (long)addr, (long)length, advice);

@@ -19,6 +19,7 @@
 // Returns the mapped address as a long, or a negative error number; oh_sys_failed() tells.
 long oh_sys_mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset);
 long oh_sys_munmap(void *addr, size_t length);
+long oh_sys_mprotect(void *addr, size_t length, int prot);
 long oh_sys_madvise(void *addr, size_t length, int advice);
 long oh_sys_mremap(void *addr, size_t old_length, size_t length, int flags, void *to); // As mmap.
 long oh_sys_mprotect(void *addr, size_t length, int prot);

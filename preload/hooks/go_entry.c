@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/atomic.h"
-#include "hooks/go_patch.h"
 #include "hooks/go_stubs.h"
+#include "patch/code.h"
 
 enum { WORD_BYTES = 8, DISPLACEMENT_BYTES = 4 };
 
@@ -73,7 +73,7 @@ int oh_go_entry_install(const struct oh_go_runtime *runtime, uint64_t bias, cons
         return rc;
     oh_go_entry_target = main_main[0].begin;
     uint64_t stub = (uint64_t)(uintptr_t)&oh_go_entry_stub;
-    rc = oh_go_patch(word, &main_main[0].begin, &stub, sizeof(stub));
+    rc = oh_code_write(word, &main_main[0].begin, &stub, sizeof(stub));
     if (rc == 0)
         oh_store_relaxed(&installed, 1);
     return rc;

@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "hooks/go_patch.h"
 #include "hooks/go_stubs.h"
 #include "hooks/leave.h"
+#include "patch/code.h"
 
 enum { EXIT_BYTES = 12, EXIT_TARGET_AT = 2 };
 
@@ -34,7 +34,7 @@ int oh_go_exit_install(const struct oh_go_runtime *runtime, void (*at_end)(int c
         if (range.begin == 0 || range.end - range.begin < EXIT_BYTES)
             continue;
         oh_leave_arm(at_end); // Before the jump can be taken.
-        rc = oh_go_patch(range.begin, known_code, code, sizeof(code));
+        rc = oh_code_write(range.begin, known_code, code, sizeof(code));
         installed = rc == 0;
         if (rc != -EILSEQ)
             return rc;

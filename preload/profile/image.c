@@ -9,10 +9,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/maps.h"
 #include "base/sys.h"
 #include "base/text.h"
 
-enum { MAPS_READ_BYTES = 4096, LINK_BYTES = 64 };
+enum { LINK_BYTES = 64 };
 
 // The path may come out of a recording that somebody else wrote: only a regular file is opened, as
 // opening some devices does something.
@@ -106,53 +107,16 @@ void oh_image_close(struct oh_image *image)
     memset(image, 0, sizeof *image);
 }
 
-// A line of /proc/self/maps as it comes byte by byte: "begin-end rwxp ...".
-struct maps_line {
-    uint64_t bounds[2];
-    unsigned field; // 0 begin, 1 end, 2 the r, 3 the rest.
-    bool readable;
-};
-
-static void take_byte(struct maps_line *line, char c)
+static void extend(const struct oh_map *map, void *end)
 {
-    if (line->field >= 3)
-        return;
-    if (line->field == 2) {
-        line->readable = c == 'r';
-        line->field = 3;
-    } else if (c == '-' || c == ' ') {
-        line->field++;
-    } else {
-        unsigned digit = c <= '9' ? (unsigned)(c - '0') : (unsigned)(c - 'a') + 10;
-        line->bounds[line->field] = line->bounds[line->field] << 4 | digit;
-    }
+    uint64_t *reached = end;
+    if (map->readable && map->begin <= *reached && *reached < map->end)
+        *reached = map->end;
 }
 
 size_t oh_image_loaded_bytes(uint64_t address)
 {
-    char buf[MAPS_READ_BYTES];
-    struct maps_line line = {0};
     uint64_t end = address;
-    off_t at = 0;
-    long fd = oh_sys_open("/proc/self/maps", O_RDONLY, 0);
-    if (fd < 0)
-        return 0;
-    for (;;) {
-        long got = oh_sys_pread((int)fd, buf, sizeof buf, at);
-        if (got == -EINTR)
-            continue;
-        if (got <= 0)
-            break;
-        at += got;
-        for (long i = 0; i < got; i++) {
-            take_byte(&line, buf[i]);
-            if (buf[i] != '\n')
-                continue;
-            if (line.readable && line.bounds[0] <= end && end < line.bounds[1])
-                end = line.bounds[1];
-            line = (struct maps_line){0};
-        }
-    }
-    (void)oh_sys_close((int)fd);
+    (void)oh_maps_each(extend, &end);
     return (size_t)(end - address);
 }

@@ -11,7 +11,7 @@
 
 #include "hooks/go_entry.h"
 #include "hooks/go_exit.h"
-#include "hooks/go_patch.h"
+#include "patch/code.h"
 #include "support/child.h"
 #include "support/cmocka.h"
 
@@ -285,8 +285,8 @@ static void test_patch_writes_read_only_memory_and_only_over_what_is_expected(vo
 {
     (void)state;
     assert_int_equal(mprotect(module, PAGE, PROT_READ), 0);
-    assert_int_equal(oh_go_patch(entry(1), "\xcc\xcc\xcd", "abc", 3), -EILSEQ);
-    assert_int_equal(oh_go_patch(entry(1), "\xcc\xcc\xcc", "abc", 3), 0);
+    assert_int_equal(oh_code_write(entry(1), "\xcc\xcc\xcd", "abc", 3), -EILSEQ);
+    assert_int_equal(oh_code_write(entry(1), "\xcc\xcc\xcc", "abc", 3), 0);
     assert_memory_equal(module + CODE_AT + FUNCTION_BYTES, "abc\xcc", 4);
 }
 

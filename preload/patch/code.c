@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hooks/go_patch.h"
+#include "patch/code.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,7 +7,7 @@
 
 #include "base/sys.h"
 
-int oh_go_patch(uint64_t address, const void *expected, const void *bytes, size_t size)
+int oh_code_write(uint64_t address, const void *expected, const void *bytes, size_t size)
 {
     const void *memory = (const void *)(uintptr_t)address;
     if (memcmp(memory, expected, size) != 0)

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a loaded module exports and imports, read from its own tables in memory, without the loader's
+// lock and without its search order. For modules that stay loaded meanwhile: from our constructor, or
+// from inside the loader. No state.
+
+#ifndef OH_HOOKS_DYNAMIC_H
+#define OH_HOOKS_DYNAMIC_H
+
+#include <elf.h>
+#include <link.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "profile/elf.h"
+
+struct oh_dynamic {
+    uint64_t base;
+    const Elf64_Sym *symbols;
+    const char *names;
+    const uint32_t *hash; // DT_GNU_HASH.
+    const Elf64_Rela *slots; // Of the procedure linkage table.
+    uint64_t slot_count;
+};
+
+// False: the module has no table of symbols (the vDSO has another kind).
+bool oh_dynamic_open(struct oh_dynamic *dynamic, const struct link_map *map);
+
+// Where the function lies that the module defines under this name: addresses, load base included.
+bool oh_dynamic_find(const struct oh_dynamic *dynamic, const char *name, struct oh_elf_span *out);
+
+// The name by which the function is bound whose address the loader puts into the word at `slot`;
+// NULL: there is no such word.
+const char *oh_dynamic_slot(const struct oh_dynamic *dynamic, uint64_t slot);
+
+#endif

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "profile/allocator.h"
+
+#include <errno.h>
+#include <string.h>
+
+// A name that only jemalloc has, and others that it has with the same prefix.
+#define OH_MARK "mallocx"
+
+enum { MARK_BYTES = sizeof OH_MARK, PREFIXES_MAX = 16, SIBLINGS = 3 };
+
+static const struct oh_allocator_facts facts[OH_ALLOCATOR_FUNCTIONS] = {
+#define OH_ALLOCATOR_FUNCTION(name, arguments, shape)                                              \
+    [OH_ALLOCATOR_##name] = {#name, true, arguments, OH_SHAPE_##shape},
+#define OH_ALLOCATOR_OPERATOR(name, arguments, shape)                                              \
+    [OH_ALLOCATOR_##name] = {#name, false, arguments, OH_SHAPE_##shape},
+#include "profile/allocator.def"
+#undef OH_ALLOCATOR_FUNCTION
+#undef OH_ALLOCATOR_OPERATOR
+};
+
+static const enum oh_allocator_function siblings[SIBLINGS] = {
+    OH_ALLOCATOR_malloc, OH_ALLOCATOR_free, OH_ALLOCATOR_dallocx};
+
+struct table {
+    struct oh_elf_bytes symbols;
+    struct oh_elf_bytes names;
+};
+
+const struct oh_allocator_facts *oh_allocator_facts(enum oh_allocator_function function)
+{
+    return &facts[function];
+}
+
+static bool open_table(const struct oh_elf *elf, struct table *table)
+{
+    Elf64_Shdr symbols, names;
+    if (!oh_elf_find_section(elf, ".symtab", &symbols) ||
+        !oh_elf_section(elf, symbols.sh_link, &names))
+        return false;
+    table->symbols = oh_elf_section_bytes(elf, &symbols);
+    table->names = oh_elf_section_bytes(elf, &names);
+    return table->symbols.data != NULL && table->names.data != NULL && table->names.len != 0 &&
+           table->names.data[table->names.len - 1] == 0;
+}
+
+// "main._Cfunc_je_mallocx" is Go's way to the function, not the function.
+static bool is_prefix(const char *text, size_t len)
+{
+    static const char wrapper[] = "_Cfunc_";
+    if (len >= OH_ALLOCATOR_PREFIX_BYTES || memchr(text, '.', len) != NULL)
+        return false;
+    return len < sizeof wrapper - 1 || memmem(text, len, wrapper, sizeof wrapper - 1) == NULL;
+}
+
+// Puts the function's symbol into *out, when it is one of the wanted.
+static void take(const Elf64_Sym *symbol, const char *name, struct oh_allocator_symbols *out)
+{
+    size_t prefix = strlen(out->prefix);
+    bool has_prefix = strncmp(name, out->prefix, prefix) == 0;
+    bool is_operator = name[0] == '_' && name[1] == 'Z';
+    if (!has_prefix && !is_operator)
+        return;
+    for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS; i++) {
+        const char *rest = facts[i].has_prefix ? name + prefix : name;
+        if ((facts[i].has_prefix ? has_prefix : is_operator) && rest[0] == facts[i].name[0] &&
+            strcmp(rest, facts[i].name) == 0)
+            out->function[i] =
+                (struct oh_elf_span){symbol->st_value, symbol->st_value + symbol->st_size};
+    }
+}
+
+static bool is_function(const struct table *table, const Elf64_Sym *symbol)
+{
+    return ELF64_ST_TYPE(symbol->st_info) == STT_FUNC && symbol->st_shndx != SHN_UNDEF &&
+           symbol->st_value != 0 && symbol->st_value <= UINT64_MAX - symbol->st_size &&
+           symbol->st_name < table->names.len;
+}
+
+static void take_all(const struct table *table, struct oh_allocator_symbols *out)
+{
+    Elf64_Sym symbol;
+    for (size_t at = 0; table->symbols.len - at >= sizeof symbol; at += sizeof symbol) {
+        memcpy(&symbol, table->symbols.data + at, sizeof symbol);
+        if (is_function(table, &symbol))
+            take(&symbol, (const char *)table->names.data + symbol.st_name, out);
+    }
+}
+
+static bool is_complete(const struct oh_allocator_symbols *found)
+{
+    for (size_t i = 0; i < SIBLINGS; i++) {
+        if (found->function[siblings[i]].begin == 0)
+            return false;
+    }
+    return found->function[OH_ALLOCATOR_mallocx].begin != 0;
+}
+
+static bool try_prefix(const struct table *table, const char *text, size_t len,
+                       struct oh_allocator_symbols *out)
+{
+    memset(out, 0, sizeof *out);
+    if (!is_prefix(text, len))
+        return false;
+    memcpy(out->prefix, text, len);
+    take_all(table, out);
+    return is_complete(out);
+}
+
+int oh_allocator_find(const struct oh_elf *elf, struct oh_allocator_symbols *out)
+{
+    struct table table;
+    Elf64_Sym symbol;
+    int tries = 0;
+    memset(out, 0, sizeof *out);
+    if (!open_table(elf, &table))
+        return -ENODATA;
+    // Quick, and for nearly all programs the end of it.
+    if (memmem(table.names.data, table.names.len, OH_MARK, MARK_BYTES) == NULL)
+        return -ENOENT;
+    for (size_t at = 0; table.symbols.len - at >= sizeof symbol; at += sizeof symbol) {
+        memcpy(&symbol, table.symbols.data + at, sizeof symbol);
+        if (!is_function(&table, &symbol))
+            continue;
+        const char *name = (const char *)table.names.data + symbol.st_name;
+        size_t len = strlen(name) + 1;
+        if (len < MARK_BYTES || memcmp(name + len - MARK_BYTES, OH_MARK, MARK_BYTES) != 0)
+            continue;
+        if (try_prefix(&table, name, len - MARK_BYTES, out))
+            return 0;
+        if (++tries == PREFIXES_MAX)
+            break;
+    }
+    return -ENOENT;
+}
+
+bool oh_allocator_has_messages(const struct oh_elf *elf)
+{
+    static const char message[] = "<jemalloc>";
+    Elf64_Phdr segment;
+    for (size_t i = 0; oh_elf_segment(elf, i, &segment); i++) {
+        struct oh_elf_bytes bytes = oh_elf_at(elf, segment.p_offset, segment.p_filesz);
+        if (segment.p_type == PT_LOAD && bytes.data != NULL &&
+            memmem(bytes.data, bytes.len, message, sizeof message - 1) != NULL)
+            return true;
+    }
+    return false;
+}
