@@ -18,7 +18,7 @@ struct oh_dynamic {
     uint64_t base;
     const Elf64_Sym *symbols;
     const char *names;
-    const uint32_t *hash; // DT_GNU_HASH.
+    const uint32_t *hash;    // DT_GNU_HASH.
     const Elf64_Rela *slots; // Of the procedure linkage table.
     uint64_t slot_count;
 };

@@ -13,9 +13,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/atomic.h"
 #include "base/attr.h"
 #include "base/thread.h"
+#include "hooks/countdown.h"
 #include "hooks/init.h"
 #include "recording/boot.h"
 #include "recording/real.h"
@@ -27,19 +27,6 @@ OH_EXPORT void *aligned_alloc(size_t align, size_t size);
 OH_EXPORT void cfree(void *block);
 OH_EXPORT void free_sized(void *block, size_t size);
 OH_EXPORT void free_aligned_sized(void *block, size_t align, size_t size);
-
-// True when the allocation passes unrecorded; then the distance to the next sample is shorter. The
-// countdown is read once: a signal handler that allocates in between loses its own bytes, but what
-// is stored never wraps.
-static inline bool passes(size_t size)
-{
-    uint64_t *countdown = &oh_thread_self.countdown;
-    uint64_t left = oh_load_relaxed(countdown);
-    if (oh_unlikely(size >= left))
-        return false;
-    oh_store_relaxed(countdown, left - size);
-    return true;
-}
 
 // The common half of every slow path: brings the library up if need be, then decides.
 static bool begin(struct oh_track_call *call, size_t size)
@@ -69,7 +56,7 @@ static OH_SLOW void *malloc_slow(size_t size)
 
 OH_EXPORT OH_ONE_LINE void *malloc(size_t size)
 {
-    if (oh_likely(passes(size)))
+    if (oh_likely(oh_countdown_passes(size)))
         return oh_real.malloc(size);
     return malloc_slow(size);
 }
@@ -90,7 +77,7 @@ static OH_SLOW void *calloc_slow(size_t count, size_t size)
 OH_EXPORT OH_ONE_LINE void *calloc(size_t count, size_t size)
 {
     size_t bytes;
-    if (oh_likely(!__builtin_mul_overflow(count, size, &bytes) && passes(bytes)))
+    if (oh_likely(!__builtin_mul_overflow(count, size, &bytes) && oh_countdown_passes(bytes)))
         return oh_real.calloc(count, size);
     return calloc_slow(count, size);
 }
@@ -146,10 +133,10 @@ static OH_SLOW void *realloc_slow(void *block, size_t size)
     struct oh_track_block taken;
     bool freed;
     if (block == NULL)
-        return passes(size) ? oh_real.malloc(size) : watched_malloc(&caller, size);
+        return oh_countdown_passes(size) ? oh_real.malloc(size) : watched_malloc(&caller, size);
     if (oh_boot_owns(block))
         return realloc_boot(block, size);
-    bool record = !passes(size) && begin(&call, size);
+    bool record = !oh_countdown_passes(size) && begin(&call, size);
     oh_track_take(block, &taken);
     void *moved = realloc_watched(block, size, &freed);
     if (moved == NULL && !freed)
@@ -161,7 +148,7 @@ static OH_SLOW void *realloc_slow(void *block, size_t size)
 
 OH_EXPORT OH_ONE_LINE void *realloc(void *block, size_t size)
 {
-    if (oh_likely(!oh_filter_maybe(block) && passes(size)))
+    if (oh_likely(!oh_filter_maybe(block) && oh_countdown_passes(size)))
         return oh_real.realloc(block, size);
     return realloc_slow(block, size);
 }
@@ -190,7 +177,7 @@ static OH_SLOW int posix_memalign_slow(void **out, size_t align, size_t size)
 
 OH_EXPORT int posix_memalign(void **out, size_t align, size_t size)
 {
-    if (oh_likely(passes(size)))
+    if (oh_likely(oh_countdown_passes(size)))
         return oh_real.posix_memalign(out, align, size);
     return posix_memalign_slow(out, align, size);
 }
@@ -218,7 +205,7 @@ static OH_SLOW void *aligned_alloc_slow(size_t align, size_t size)
 
 OH_EXPORT void *aligned_alloc(size_t align, size_t size)
 {
-    if (oh_likely(passes(size)))
+    if (oh_likely(oh_countdown_passes(size)))
         return oh_real.aligned_alloc(align, size);
     return aligned_alloc_slow(align, size);
 }
@@ -233,7 +220,7 @@ static OH_SLOW void *memalign_slow(size_t align, size_t size)
 
 OH_EXPORT void *memalign(size_t align, size_t size)
 {
-    if (oh_likely(passes(size)))
+    if (oh_likely(oh_countdown_passes(size)))
         return oh_real.memalign(align, size);
     return memalign_slow(align, size);
 }
@@ -252,7 +239,7 @@ static OH_SLOW void *valloc_slow(size_t size)
 
 OH_EXPORT void *valloc(size_t size)
 {
-    if (oh_likely(passes(size)))
+    if (oh_likely(oh_countdown_passes(size)))
         return oh_real.valloc(size);
     return valloc_slow(size);
 }
@@ -271,7 +258,7 @@ static OH_SLOW void *pvalloc_slow(size_t size)
 
 OH_EXPORT void *pvalloc(size_t size)
 {
-    if (oh_likely(passes(size)))
+    if (oh_likely(oh_countdown_passes(size)))
         return oh_real.pvalloc(size);
     return pvalloc_slow(size);
 }

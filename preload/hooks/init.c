@@ -15,6 +15,7 @@
 #include "capture/recall.h"
 #include "capture/sampler.h"
 #include "capture/unwind.h"
+#include "hooks/allocators.h"
 #include "hooks/end.h"
 #include "hooks/entry.h"
 #include "hooks/go_entry.h"
@@ -106,6 +107,7 @@ static void start(enum oh_format_off_reason *reason, int *error)
     oh_leave_arm(oh_end_run);
     prepare_program();
     oh_mapping_start(header, oh_entry_phase);
+    oh_allocators_init();
     header->counters[OH_COUNTER_early_calls] = oh_boot_calls();
     oh_track_start(header, oh_entry_phase);
 }

@@ -82,8 +82,7 @@ bool oh_decode(const uint8_t *code, size_t size, uint64_t address, struct oh_ins
     ZydisDecoder decoder;
     ZydisDecodedInstruction raw;
     memset(out, 0, sizeof *out);
-    if (ZYAN_FAILED(
-            ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)) ||
+    if (ZYAN_FAILED(ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)) ||
         ZYAN_FAILED(ZydisDecoderDecodeInstruction(&decoder, NULL, code, size, &raw)))
         return false;
     out->length = raw.length;

@@ -11,8 +11,8 @@
 
 enum { PAGE_BYTES = 4096, THUNK_BYTES = 32, WORD_BYTES = 8, FAR_JUMP_BYTES = 6 };
 
-// The code of one function. The thunk loads the context into the next argument's register and goes
-// on to the hook.
+// The code of one function: its moved instructions, and the thunk, which loads their address into the
+// next argument's register and goes on to the hook.
 struct slot {
     uint8_t thunk[THUNK_BYTES];
     uint8_t moved[OH_RELOCATE_CODE_BYTES];
@@ -20,15 +20,17 @@ struct slot {
 
 _Static_assert(sizeof(struct slot) == 128, "slots do not share a pair of cache lines");
 
-static void write_thunk(uint8_t *out, unsigned arguments, const void *context, const void *hook)
+static void write_thunk(struct slot *slot, unsigned arguments, const void *hook)
 {
-    // "movabs $CONTEXT,%reg" for rdi, rsi, rdx, rcx, r8 and r9.
+    // "movabs $MOVED,%reg" for rdi, rsi, rdx, rcx, r8 and r9.
     static const uint8_t load[OH_REDIRECT_ARGUMENTS_MAX + 1][2] = {
         {0x48, 0xbf}, {0x48, 0xbe}, {0x48, 0xba}, {0x48, 0xb9}, {0x49, 0xb8}, {0x49, 0xb9}};
     static const uint8_t jump[FAR_JUMP_BYTES] = {0xff, 0x25, 0, 0, 0, 0}; // To the word behind.
+    const void *moved = slot->moved;
+    uint8_t *out = slot->thunk;
     memcpy(out, load[arguments], sizeof load[0]);
     out += sizeof load[0];
-    memcpy(out, &context, WORD_BYTES);
+    memcpy(out, &moved, WORD_BYTES);
     out += WORD_BYTES;
     memcpy(out, jump, sizeof jump);
     out += sizeof jump;
@@ -51,10 +53,9 @@ static void prepare_one(struct oh_redirect *redirect, struct slot *slot)
     if (refusal != OH_REFUSED_none)
         return;
     memcpy(slot->moved, moved.code, moved.code_bytes);
-    write_thunk(slot->thunk, redirect->arguments, redirect->context, redirect->hook);
+    write_thunk(slot, redirect->arguments, redirect->hook);
     redirect->jump_at = moved.jump_at;
     redirect->entry = (uint64_t)(uintptr_t)slot->thunk;
-    redirect->original = slot->moved;
 }
 
 static void refuse(struct oh_redirect *redirects, size_t count, enum oh_refusal refusal)
@@ -62,7 +63,6 @@ static void refuse(struct oh_redirect *redirects, size_t count, enum oh_refusal 
     for (size_t i = 0; i < count; i++) {
         if (redirects[i].refusal == OH_REFUSED_none)
             redirects[i].refusal = (uint8_t)refusal;
-        redirects[i].original = NULL;
     }
 }
 
@@ -84,10 +84,8 @@ static void find_span(const struct oh_redirect *redirects, size_t count, uint64_
 void oh_redirect_prepare(struct oh_redirect *redirects, size_t count)
 {
     uint64_t begin, end;
-    for (size_t i = 0; i < count; i++) {
-        redirects[i].original = NULL;
+    for (size_t i = 0; i < count; i++)
         redirects[i].refusal = OH_REFUSED_none;
-    }
     if (count == 0 || count > OH_REDIRECT_FUNCTIONS_MAX) {
         refuse(redirects, count, OH_REFUSED_full);
         return;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Has functions of this process run ours instead, whoever calls them and however: their first bytes
-// become a jump. What stood there is moved (patch/relocate), so that ours can call the function as
-// it was. For functions that no preloaded symbol can stand before.
+// become a jump. What stood there is moved (patch/relocate), so that ours can still call the function
+// as it was. For functions that no preloaded symbol can stand before.
 //
 // The new code lies within a jump's reach of the functions, in pages that are first written and then
 // made executable, never both. The jumps are written through /proc/self/mem (patch/code): no page of
@@ -24,13 +24,12 @@ enum { OH_REDIRECT_ARGUMENTS_MAX = 5, OH_REDIRECT_FUNCTIONS_MAX = 64 };
 
 struct oh_redirect {
     struct oh_function function;
-    uint8_t arguments;    // Of integer class, which the function takes: none is on the stack.
-    const void *hook;     // Called as the function, with one argument more: context.
-    const void *context;  // Any value.
-    const void *original; // Out: calls the function as it was. NULL when it was refused.
-    uint8_t refusal;      // Out: enum oh_refusal.
-    uint32_t jump_at;     // For oh_redirect_apply.
-    uint64_t entry;       // The same: where the new code begins that leads to the hook.
+    uint8_t arguments; // Of integer class, which the function takes: none is on the stack.
+    // Called as the function, with one argument more: the function as it was, at its new place.
+    const void *hook;
+    uint8_t refusal;  // Out: enum oh_refusal.
+    uint32_t jump_at; // For oh_redirect_apply.
+    uint64_t entry;   // The same: where the new code begins that leads to the hook.
 };
 
 // Makes the code for all of them, without touching any: what cannot be done is refused one by one.

@@ -172,8 +172,8 @@ static bool may_lead_back(const struct move *move)
     for (size_t at = move->covered_end; at + DISPLACEMENT_BYTES <= function->size; at++) {
         int32_t distance;
         memcpy(&distance, function->code + at, sizeof distance);
-        if (is_covered(move, function->address + at + DISPLACEMENT_BYTES +
-                                 (uint64_t)(int64_t)distance))
+        if (is_covered(move,
+                       function->address + at + DISPLACEMENT_BYTES + (uint64_t)(int64_t)distance))
             return true;
     }
     return false;
@@ -220,8 +220,7 @@ enum oh_refusal oh_relocate(const struct oh_function *function, uint64_t to,
     return refusal == OH_REFUSED_none ? look_for_branches(&move) : refusal;
 }
 
-enum oh_refusal oh_relocate_jump(uint64_t at, uint64_t target,
-                                 uint8_t jump[OH_RELOCATE_JUMP_BYTES])
+enum oh_refusal oh_relocate_jump(uint64_t at, uint64_t target, uint8_t jump[OH_RELOCATE_JUMP_BYTES])
 {
     int32_t distance;
     if (!displacement(at + OH_RELOCATE_JUMP_BYTES, target, &distance))

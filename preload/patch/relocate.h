@@ -38,7 +38,8 @@ struct oh_function {
 struct oh_relocated {
     uint32_t jump_at;    // Where in the function the jump is to stand: behind an endbr64.
     uint32_t code_bytes; // Of what comes next.
-    uint8_t code[OH_RELOCATE_CODE_BYTES]; // For the address that was asked for, its own jump included.
+    uint8_t
+        code[OH_RELOCATE_CODE_BYTES]; // For the address that was asked for, its own jump included.
 };
 
 // OH_REFUSED_none: *out is the moved code, made for the address `to`, which begins with an endbr64.

@@ -10,9 +10,9 @@
 enum { MARK_BYTES = sizeof OH_MARK, PREFIXES_MAX = 16, SIBLINGS = 3 };
 
 static const struct oh_allocator_facts facts[OH_ALLOCATOR_FUNCTIONS] = {
-#define OH_ALLOCATOR_FUNCTION(name, arguments, shape)                                              \
+#define OH_ALLOCATOR_FUNCTION(name, arguments, shape) \
     [OH_ALLOCATOR_##name] = {#name, true, arguments, OH_SHAPE_##shape},
-#define OH_ALLOCATOR_OPERATOR(name, arguments, shape)                                              \
+#define OH_ALLOCATOR_OPERATOR(name, arguments, shape) \
     [OH_ALLOCATOR_##name] = {#name, false, arguments, OH_SHAPE_##shape},
 #include "profile/allocator.def"
 #undef OH_ALLOCATOR_FUNCTION
