@@ -169,6 +169,8 @@ enum oh_format_flag {
     OH_FLAG_NO_FALLOCATE = 1 << 1, // The file system cannot reserve: tables do not grow.
     OH_FLAG_GO_MAIN = 1 << 2,      // The executable is a Go program.
     OH_FLAG_EXIT_PATCHED = 1 << 3, // Go's exit passes through the library.
+    OH_FLAG_JEMALLOC = 1 << 4,     // jemalloc was there at the start, and its blocks are recorded.
+    OH_FLAG_REDIRECTED = 1 << 5,   // Functions of an allocator have jumps to the library.
 };
 
 enum oh_format_module_state {

@@ -8,15 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "base/sys.h"
+#include "base/atomic.h"
 #include "base/text.h"
 #include "base/thread.h"
 #include "capture/unwind_c.h"
 #include "hooks/dynamic.h"
-#include "hooks/hooks_allocator.h"
-#include "patch/decode.h"
+#include "hooks/foreign.h"
 #include "patch/redirect.h"
 #include "profile/allocator.h"
 #include "profile/image.h"
@@ -24,34 +22,11 @@
 #include "recording/recording.h"
 #include "track/track.h"
 
-enum {
-    KNOWN_MAX = 32,
-    NOTE_BYTES = 400,
-    NOTES_MAX = 4, // On refusals, of one allocator.
-    SMALL_BYTES = 16,
-    NAME_BYTES = 64,
-    CODE_ALIGN = 16, // Functions begin at its multiples; what is between is padding.
-    INDIRECT_JUMP = 0xff,
-    NEIGHBOUR_BYTES = 64 * 1024
-};
+enum { KNOWN_MAX = 32, SMALL_BYTES = 16, NAME_BYTES = 64, NEIGHBOUR_BYTES = 64 * 1024 };
 
-// An allocator while it is looked at. Only one is at a time: first by the thread that brings the
-// library up, later under the loader's lock.
-static struct candidate {
-    const struct link_map *map;
-    struct oh_dynamic dynamic;
-    bool has_dynamic;
-    bool is_executable;
-    bool is_jemalloc;
-    bool is_behind; // Our hooks of malloc and its like call it.
-    bool has_own_operators;
-    struct oh_allocator_symbols symbols; // By address.
-    size_t count;
-    uint8_t which[OH_ALLOCATOR_FUNCTIONS]; // enum oh_allocator_function of each that follows.
-    struct oh_redirect redirect[OH_ALLOCATOR_FUNCTIONS];
-} work;
-
-_Static_assert((int)OH_ALLOCATOR_FUNCTIONS <= (int)OH_REDIRECT_FUNCTIONS_MAX, "one batch");
+// The one that is looked at: first by the thread that brings the library up, later under the loader's
+// lock.
+static struct oh_foreign work;
 
 // What was looked at before. A library that comes back to its old place has its old code: then the
 // word is another.
@@ -61,6 +36,11 @@ static struct {
     uint64_t word;
 } known[KNOWN_MAX];
 static size_t known_count;
+
+// Where code of the allocators lies. Written as the above; `range_count` is stored with release after
+// the range, and read with acquire by any thread.
+static struct oh_elf_span ranges[KNOWN_MAX];
+static uint64_t range_count;
 
 static uint64_t word_at(const uint64_t *code)
 {
@@ -79,263 +59,30 @@ static bool is_known(const struct link_map *map, uint64_t code)
     return false;
 }
 
-// Of several entries for one place the oldest are worth least.
+// In the place of what lay there before; when there are too many, of the last one.
 static void remember(const struct link_map *map, uint64_t code)
 {
-    size_t at = known_count < KNOWN_MAX ? known_count++ : known_count - 1;
+    size_t at = 0;
+    while (at < known_count &&
+           (known[at].map != map || (uint64_t)(uintptr_t)known[at].code != code))
+        at++;
+    if (at == KNOWN_MAX)
+        at--;
+    else if (at == known_count)
+        known_count++;
     known[at].map = map;
     known[at].code = (const uint64_t *)(uintptr_t)code;
     known[at].word = word_at(known[at].code);
 }
 
-// Where the module begins that the address lies in; 0: in none.
-static uint64_t module_of(uint64_t address)
-{
-    struct oh_c_module module;
-    return oh_unwind_c_find_module(address, &module) == 0 ? module.begin : 0;
-}
-
-static bool is_in(const struct link_map *map, uint64_t address)
-{
-    uint64_t module = module_of((uint64_t)(uintptr_t)map->l_ld);
-    return module != 0 && module == module_of(address);
-}
-
-static bool is_hooked_name(const char *name)
-{
-    static const char *const names[] = {
-#define OH_HOOK(name) #name,
-#include "offheap/hooks.def"
-#undef OH_HOOK
-    };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(names[i], name) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool makes_blocks(unsigned shape)
-{
-    return shape <= OH_SHAPE_ALLOC_INTO;
-}
-
-// --- what a function goes on to ----------------------------------------------------------------
-
-static struct oh_function function_at(const struct oh_elf_span *span)
-{
-    uint64_t padded = (span->end + CODE_ALIGN - 1) & ~(uint64_t)(CODE_ALIGN - 1);
-    return (struct oh_function){.code = (const uint8_t *)(uintptr_t)span->begin,
-                                .address = span->begin,
-                                .size = (size_t)(span->end - span->begin),
-                                .room = (size_t)(padded - span->begin)};
-}
-
-// Whether the code at an address is an entry of the procedure linkage table that leads to one of our
-// hooks, or to who stands before us.
-static bool leads_to_hook(const struct candidate *c, uint64_t target)
-{
-    enum { ENTRY_BYTES = 16 };
-    struct oh_instruction instruction;
-    const uint8_t *code = (const uint8_t *)(uintptr_t)target;
-    if (!c->has_dynamic || !is_in(c->map, target) ||
-        !oh_decode(code, ENTRY_BYTES, target, &instruction))
-        return false;
-    if (instruction.is_landing) {
-        target += instruction.length;
-        code += instruction.length;
-        if (!oh_decode(code, ENTRY_BYTES - instruction.length, target, &instruction))
-            return false;
-    }
-    if (instruction.opcode != INDIRECT_JUMP || instruction.rip_offset == 0)
-        return false;
-    uint64_t slot = target + instruction.length + (uint64_t)(int64_t)instruction.rip_displacement;
-    const char *name = oh_dynamic_slot(&c->dynamic, slot);
-    return name != NULL && is_hooked_name(name);
-}
-
-static bool is_recorded(const struct candidate *c, enum oh_allocator_function function,
-                        uint64_t target)
-{
-    bool makes = makes_blocks(oh_allocator_facts(function)->shape);
-    for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS; i++) {
-        if (i != (int)function && c->symbols.function[i].begin == target &&
-            makes_blocks(oh_allocator_facts((enum oh_allocator_function)i)->shape) == makes)
-            return true;
-    }
-    return leads_to_hook(c, target);
-}
-
-// Whether the function goes on to a recorded one of its kind: at once, or, for one that makes blocks
-// and `deep`, anywhere in its code. (A second free of a block finds nothing.)
-static bool goes_on(const struct candidate *c, enum oh_allocator_function which, bool deep)
-{
-    const struct oh_function function = function_at(&c->symbols.function[which]);
-    struct oh_instruction instruction;
-    size_t end = deep && makes_blocks(oh_allocator_facts(which)->shape) ? function.size : 1;
-    for (size_t at = 0; at < end && at < function.size; at += instruction.length) {
-        if (!oh_decode(function.code + at, function.size - at, function.address + at, &instruction))
-            return false;
-        bool leaves = instruction.flow == OH_FLOW_JUMP || instruction.flow == OH_FLOW_CALL;
-        if (leaves && instruction.direct && is_recorded(c, which, instruction.target))
-            return true;
-    }
-    return false;
-}
-
-// --- the list ----------------------------------------------------------------------------------
-
-static bool is_listed(const struct candidate *c, uint64_t address)
-{
-    for (size_t i = 0; i < c->count; i++) {
-        if (c->redirect[i].function.address == address)
-            return true;
-    }
-    return false;
-}
-
-static bool is_to_be_redirected(const struct candidate *c, enum oh_allocator_function which)
-{
-    const struct oh_allocator_facts *facts = oh_allocator_facts(which);
-    const struct oh_elf_span *span = &c->symbols.function[which];
-    if (span->begin == 0 || is_listed(c, span->begin) ||
-        (!facts->has_prefix && !c->has_own_operators) ||
-        (c->is_behind && c->symbols.prefix[0] == '\0' && is_hooked_name(facts->name)))
-        return false;
-    return !goes_on(c, which, !facts->has_prefix || !c->is_jemalloc);
-}
-
-static void list_functions(struct candidate *c)
-{
-    for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS; i++) {
-        enum oh_allocator_function which = (enum oh_allocator_function)i;
-        if (!is_to_be_redirected(c, which))
-            continue;
-        const struct oh_allocator_facts *facts = oh_allocator_facts(which);
-        c->which[c->count] = (uint8_t)i;
-        c->redirect[c->count++] = (struct oh_redirect){
-            .function = function_at(&c->symbols.function[i]),
-            .arguments = facts->arguments,
-            .hook = oh_allocator_hook(facts),
-        };
-    }
-}
-
-// --- telling -----------------------------------------------------------------------------------
-
-static void begin_note(struct oh_text *text, char note[NOTE_BYTES], const struct candidate *c)
-{
-    oh_text_init(text, note, NOTE_BYTES);
-    if (c->is_executable)
-        oh_text_add(text, "the executable");
-    else
-        oh_text_add(text, c->map->l_name);
-}
-
-static void tell_refusals(const struct candidate *c)
-{
-    char note[NOTE_BYTES];
-    struct oh_text text;
-    size_t told = 0;
-    for (size_t i = 0; i < c->count; i++) {
-        enum oh_refusal refusal = (enum oh_refusal)c->redirect[i].refusal;
-        if (refusal == OH_REFUSED_none || told++ >= NOTES_MAX)
-            continue;
-        const struct oh_allocator_facts *facts =
-            oh_allocator_facts((enum oh_allocator_function)c->which[i]);
-        begin_note(&text, note, c);
-        oh_text_add(&text, ": ");
-        oh_text_add(&text, facts->has_prefix ? c->symbols.prefix : "");
-        oh_text_add(&text, facts->name);
-        oh_text_add(&text, " is not redirected: ");
-        oh_text_add(&text, oh_refusal_text(refusal));
-        oh_recording_add_note(note);
-    }
-    if (told <= NOTES_MAX)
-        return;
-    begin_note(&text, note, c);
-    oh_text_add(&text, ": so are ");
-    oh_text_add_u64(&text, told - NOTES_MAX);
-    oh_text_add(&text, " more of its allocator's functions");
-    oh_recording_add_note(note);
-}
-
-static void tell(const struct candidate *c, const char *what)
-{
-    char note[NOTE_BYTES];
-    struct oh_text text;
-    begin_note(&text, note, c);
-    oh_text_add(&text, " has an allocator of its own (");
-    oh_text_add(&text, c->symbols.prefix);
-    oh_text_add(&text, c->is_jemalloc ? "malloc, jemalloc): " : "malloc): ");
-    oh_text_add(&text, what);
-    oh_recording_add_note(note);
-}
-
-// --- doing it ----------------------------------------------------------------------------------
-
-static bool any_refused(const struct candidate *c, bool makes)
-{
-    for (size_t i = 0; i < c->count; i++) {
-        const struct oh_allocator_facts *facts =
-            oh_allocator_facts((enum oh_allocator_function)c->which[i]);
-        if (c->redirect[i].refusal != OH_REFUSED_none && makes_blocks(facts->shape) == makes)
-            return true;
-    }
-    return false;
-}
-
-static void apply(struct candidate *c, bool makes)
-{
-    for (size_t i = 0; i < c->count; i++) {
-        const struct oh_allocator_facts *facts =
-            oh_allocator_facts((enum oh_allocator_function)c->which[i]);
-        if (c->redirect[i].refusal == OH_REFUSED_none && makes_blocks(facts->shape) == makes)
-            (void)oh_redirect_apply(&c->redirect[i]);
-    }
-}
-
-// Whether threads run that may be inside the functions.
-static bool has_other_threads(void)
-{
-    enum { LINKS_ALONE = 3 }; // Of the directory of threads: two, and one for each.
-    struct stat st;
-    return oh_sys_stat("/proc/self/task", &st) == 0 && st.st_nlink > LINKS_ALONE;
-}
-
-// What frees comes first, and what makes blocks only when all of that is done.
-static void settle(struct candidate *c, bool is_new)
-{
-    list_functions(c);
-    if (c->count == 0)
-        return;
-    if (!is_new && has_other_threads()) {
-        tell(c, "not recorded, because other threads were running before the recorder was loaded");
-        return;
-    }
-    oh_redirect_prepare(c->redirect, c->count);
-    if (!any_refused(c, false))
-        apply(c, false);
-    if (!any_refused(c, false)) {
-        apply(c, true);
-        if (!c->is_behind && !is_new)
-            tell(c, "its functions are redirected to the recorder");
-    } else {
-        tell(c, "not recorded, because not all that frees can be redirected");
-    }
-    tell_refusals(c);
-}
-
-// --- finding them ------------------------------------------------------------------------------
-
-static void begin_candidate(struct candidate *c, const struct link_map *map)
+static void begin(struct oh_foreign *c, const struct link_map *map)
 {
     memset(c, 0, sizeof *c);
     c->map = map;
     c->has_dynamic = oh_dynamic_open(&c->dynamic, map);
 }
 
-static bool find_export(const struct candidate *c, const char *prefix, const char *name,
+static bool find_export(const struct oh_foreign *c, const char *prefix, const char *name,
                         struct oh_elf_span *out)
 {
     char whole[NAME_BYTES];
@@ -347,7 +94,7 @@ static bool find_export(const struct candidate *c, const char *prefix, const cha
 }
 
 // From what the module exports. False: it has no allocator.
-static bool take_exports(struct candidate *c)
+static bool take_exports(struct oh_foreign *c)
 {
     static const char *const prefixes[] = {"", "je_", "_rjem_"};
     struct oh_elf_span span;
@@ -394,72 +141,96 @@ static bool comes_back(void)
     return nested;
 }
 
+static void add_range(const struct oh_foreign *c)
+{
+    struct oh_c_module module;
+    uint64_t count = oh_load_relaxed(&range_count);
+    struct oh_elf_span span = c->symbols.code;
+    if (!c->is_executable &&
+        oh_unwind_c_find_module((uint64_t)(uintptr_t)c->map->l_ld, &module) == 0)
+        span = (struct oh_elf_span){module.begin, module.end};
+    if (count == KNOWN_MAX || span.begin == 0)
+        return;
+    ranges[count] = span;
+    oh_store_release(&range_count, count + 1);
+}
+
+static void redirect(struct oh_foreign *c, bool is_new)
+{
+    bool is_recorded = oh_foreign_redirect(c, is_new);
+    add_range(c);
+    if (!is_recorded || is_new)
+        return;
+    struct oh_format_header *header = oh_recording_header();
+    header->flags |= c->is_jemalloc ? OH_FLAG_JEMALLOC : 0;
+    header->flags |= c->is_behind ? 0 : OH_FLAG_REDIRECTED;
+}
+
 static void look_at_library(const struct link_map *map, uint64_t front, bool is_new)
 {
-    begin_candidate(&work, map);
+    begin(&work, map);
     if (!take_exports(&work))
         return;
     uint64_t code = work.symbols.function[OH_ALLOCATOR_malloc].begin;
-    bool is_front = front != 0 && is_in(map, front);
+    bool is_front = front != 0 && oh_foreign_holds(map, front);
     bool well_known = is_well_known(&work.dynamic);
-    work.is_behind = is_in(map, (uint64_t)(uintptr_t)oh_real.malloc);
+    work.is_behind = oh_foreign_holds(map, (uint64_t)(uintptr_t)oh_real.malloc);
     work.has_own_operators = well_known;
     if (is_known(map, code) ||
         (!is_front && !(work.is_behind && well_known) && !work.is_jemalloc) ||
         (is_front && !well_known && comes_back()))
         return;
-    settle(&work, is_new);
+    redirect(&work, is_new);
     remember(map, code);
 }
 
 // Operators in an executable may be its own, which come to malloc in ways that cannot be seen here.
 // jemalloc's lie beside its other functions.
-static void drop_foreign_operators(struct candidate *c)
+static void drop_foreign_operators(struct oh_foreign *c)
 {
-    uint64_t begin = UINT64_MAX, end = 0;
-    for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS; i++) {
-        const struct oh_elf_span *span = &c->symbols.function[i];
-        if (span->begin == 0 || !oh_allocator_facts((enum oh_allocator_function)i)->has_prefix)
-            continue;
-        begin = span->begin < begin ? span->begin : begin;
-        end = span->end > end ? span->end : end;
-    }
+    const struct oh_elf_span *code = &c->symbols.code;
     for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS; i++) {
         struct oh_elf_span *span = &c->symbols.function[i];
         if (!oh_allocator_facts((enum oh_allocator_function)i)->has_prefix &&
-            (span->begin + NEIGHBOUR_BYTES < begin || span->begin > end + NEIGHBOUR_BYTES))
+            (span->begin + NEIGHBOUR_BYTES < code->begin ||
+             span->begin > code->end + NEIGHBOUR_BYTES))
             *span = (struct oh_elf_span){0, 0};
     }
 }
 
+static void move(struct oh_elf_span *span, uint64_t by)
+{
+    if (span->begin != 0)
+        *span = (struct oh_elf_span){span->begin + by, span->end + by};
+}
+
 // By the symbols of its file. False: it holds no jemalloc, as far as they tell.
-static bool take_symbols(struct candidate *c)
+static bool take_symbols(struct oh_foreign *c)
 {
     struct oh_image image;
     if (oh_image_open(&image, "/proc/self/exe", NULL) < 0)
         return false;
     bool found = oh_allocator_find(&image.elf, &c->symbols) == 0;
     oh_image_close(&image);
-    for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS && found; i++) {
-        struct oh_elf_span *span = &c->symbols.function[i];
-        if (span->begin != 0)
-            *span = (struct oh_elf_span){c->map->l_addr + span->begin, c->map->l_addr + span->end};
-    }
+    for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS && found; i++)
+        move(&c->symbols.function[i], c->map->l_addr);
+    move(&c->symbols.code, c->map->l_addr);
     return found;
 }
 
 static void look_at_executable(const struct link_map *map, uint64_t front)
 {
-    begin_candidate(&work, map);
+    begin(&work, map);
     work.is_executable = true;
     work.is_jemalloc = take_symbols(&work);
     if (work.is_jemalloc) {
         work.has_own_operators = true;
         drop_foreign_operators(&work);
-    } else if (front == 0 || !is_in(map, front) || !take_exports(&work) || comes_back()) {
+    } else if (front == 0 || !oh_foreign_holds(map, front) || !take_exports(&work) ||
+               comes_back()) {
         return;
     }
-    settle(&work, false);
+    redirect(&work, false);
 }
 
 // --- the loader --------------------------------------------------------------------------------
@@ -469,9 +240,16 @@ typedef void debug_state_fn(void);
 static void look_at_libraries(const struct link_map *from, uint64_t front, bool is_new)
 {
     for (const struct link_map *map = from; map != NULL; map = map->l_next) {
-        if (!is_in(map, (uint64_t)(uintptr_t)&oh_allocators_init))
+        if (!oh_foreign_holds(map, (uint64_t)(uintptr_t)&oh_allocators_init))
             look_at_library(map, front, is_new);
     }
+}
+
+static bool is_ours(uint64_t address)
+{
+    struct oh_c_module ours, module;
+    return oh_unwind_c_find_module((uint64_t)(uintptr_t)&oh_allocators_init, &ours) == 0 &&
+           oh_unwind_c_find_module(address, &module) == 0 && ours.begin == module.begin;
 }
 
 // The loader calls it when it has mapped what it was asked for, before any of that code runs.
@@ -501,13 +279,23 @@ static void watch_loader(void)
                               "only malloc and its like are recorded");
 }
 
+bool oh_allocators_hold(uint64_t pc)
+{
+    uint64_t count = oh_load_acquire(&range_count);
+    for (uint64_t i = 0; i < count; i++) {
+        if (pc >= ranges[i].begin && pc < ranges[i].end)
+            return true;
+    }
+    return false;
+}
+
 void oh_allocators_init(void)
 {
     const struct link_map *executable = _r_debug.r_map;
     uint64_t front = (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "malloc");
     if (executable == NULL)
         return;
-    if (module_of(front) == module_of((uint64_t)(uintptr_t)&oh_allocators_init))
+    if (is_ours(front))
         front = 0;
     look_at_executable(executable, front);
     look_at_libraries(executable->l_next, front, false);

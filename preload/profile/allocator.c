@@ -53,12 +53,35 @@ static bool is_prefix(const char *text, size_t len)
     return len < sizeof wrapper - 1 || memmem(text, len, wrapper, sizeof wrapper - 1) == NULL;
 }
 
+static bool begins(const char *name, const char *with)
+{
+    return strncmp(name, with, strlen(with)) == 0;
+}
+
+static void widen(struct oh_elf_span *span, const Elf64_Sym *symbol)
+{
+    uint64_t end = symbol->st_value + symbol->st_size;
+    if (span->end == 0 || symbol->st_value < span->begin)
+        span->begin = symbol->st_value;
+    if (end > span->end)
+        span->end = end;
+}
+
+// jemalloc's internal functions begin with "je_", whatever the prefix of the public ones.
+static bool is_own_name(const char *name, const struct oh_allocator_symbols *found)
+{
+    return strchr(name, '.') == NULL &&
+           (begins(name, "je_") || (found->prefix[0] != '\0' && begins(name, found->prefix)));
+}
+
 // Puts the function's symbol into *out, when it is one of the wanted.
 static void take(const Elf64_Sym *symbol, const char *name, struct oh_allocator_symbols *out)
 {
     size_t prefix = strlen(out->prefix);
-    bool has_prefix = strncmp(name, out->prefix, prefix) == 0;
+    bool has_prefix = begins(name, out->prefix);
     bool is_operator = name[0] == '_' && name[1] == 'Z';
+    if (is_own_name(name, out))
+        widen(&out->code, symbol);
     if (!has_prefix && !is_operator)
         return;
     for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS; i++) {

@@ -46,6 +46,9 @@ enum { OH_ALLOCATOR_PREFIX_BYTES = 24 };
 
 struct oh_allocator_symbols {
     char prefix[OH_ALLOCATOR_PREFIX_BYTES];
+    // From the first to the last function with jemalloc's own names, public and internal: linked from
+    // one archive, they lie together. Parts that the compiler holds unlikely may lie elsewhere.
+    struct oh_elf_span code;
     // ELF addresses (without load base), 0 and 0 where there is none.
     struct oh_elf_span function[OH_ALLOCATOR_FUNCTIONS];
 };

@@ -162,6 +162,18 @@ static void add_mode(struct remarks *remarks)
     end(remarks);
 }
 
+static void add_allocator(struct remarks *remarks)
+{
+    uint32_t flags = oh_load32_relaxed(&remarks->view->header->flags);
+    if ((flags & OH_FLAG_REDIRECTED) == 0)
+        return;
+    oh_text_add(begin(remarks),
+                (flags & OH_FLAG_JEMALLOC) != 0
+                    ? "allocator: jemalloc, whose functions are redirected"
+                    : "allocator: the program's own, whose functions are redirected");
+    end(remarks);
+}
+
 static void add_state(struct remarks *remarks)
 {
     const struct oh_format_header *header = remarks->view->header;
@@ -236,6 +248,7 @@ int oh_remarks_add(const struct oh_view *view, const struct oh_symbols *symbols,
     struct remarks remarks = {.view = view, .symbols = symbols, .profile = profile};
     add_title(&remarks);
     add_mode(&remarks);
+    add_allocator(&remarks);
     add_state(&remarks);
     add_counters(&remarks);
     add_modules(&remarks);
