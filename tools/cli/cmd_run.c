@@ -11,6 +11,7 @@
 #include "base/human.h"
 #include "base/path.h"
 #include "cli/cli.h"
+#include "cli/run_allocator.h"
 #include "cli/run_child.h"
 #include "cli/run_collect.h"
 #include "cli/run_environment.h"
@@ -26,6 +27,7 @@ enum {
     OH_RUN_MAX_BYTES,
     OH_RUN_DIR,
     OH_RUN_KEEP,
+    OH_RUN_ALLOCATOR,
 };
 
 enum { OH_RUN_LIMIT_BYTES = 128 };
@@ -40,6 +42,7 @@ static const struct oh_cli_option options[] = {
     {OH_RUN_MAX_BYTES, "max-bytes", "BYTES", "bound of the recording (128M)"},
     {OH_RUN_DIR, "dir", "DIR", "put recordings into DIR and leave them there"},
     {OH_RUN_KEEP, "keep", NULL, "leave the recordings where they are"},
+    {OH_RUN_ALLOCATOR, "allocator", "NAME", "put jemalloc, or the library NAME, under the program"},
     {0},
 };
 
@@ -67,6 +70,7 @@ static int take_option(const struct oh_cli_command *command, struct oh_run_optio
     case OH_RUN_EXACT: o->exact = true; break;
     case OH_RUN_KEEP: o->keep = true; break;
     case OH_RUN_DIR: o->dir = value; break;
+    case OH_RUN_ALLOCATOR: o->allocator = value; break;
     case OH_RUN_SAMPLE:
         ok = oh_cli_parse_bytes(command, "--sample", value, 1, 1ull << 30, &o->sample_bytes);
         break;
@@ -134,8 +138,9 @@ static int check_output(const struct oh_run_options *o, struct oh_err *err)
     return result;
 }
 
-static int check_program(const char *name, char path[PATH_MAX], struct oh_err *err)
+static int check_program(const struct oh_run_options *o, char path[PATH_MAX], struct oh_err *err)
 {
+    const char *const name = o->program[0];
     if (!oh_inspect_search_path(name, path)) {
         (void)oh_err_set(err, -ENOENT, "there is no program %s in PATH\ntry: its path, as ./%s",
                          name, name);
@@ -145,7 +150,7 @@ static int check_program(const char *name, char path[PATH_MAX], struct oh_err *e
     oh_inspect_file(path, true, &found);
     (void)oh_inspect_explain(&found, err);
     switch (found.verdict) {
-    case OH_INSPECT_OK: return OH_EXIT_OK;
+    case OH_INSPECT_OK: oh_run_tell_allocator(found.program, o->allocator); return OH_EXIT_OK;
     case OH_INSPECT_MISSING: return OH_EXIT_NOT_FOUND;
     case OH_INSPECT_NOT_EXECUTABLE:
     case OH_INSPECT_DIRECTORY:
@@ -160,11 +165,17 @@ static int prepare(const struct oh_run_options *o, char path[PATH_MAX], uint64_t
                    struct oh_err *err)
 {
     char library[PATH_MAX];
-    const int status = check_program(o->program[0], path, err);
+    char allocator[PATH_MAX];
+    struct oh_run_options with_paths = *o;
+    const int status = check_program(o, path, err);
     if (status != OH_EXIT_OK) {
         return status;
     }
     int result = oh_run_find_library(library, err);
+    if (result == 0 && o->allocator != NULL) {
+        result = oh_run_find_allocator(o->allocator, allocator, err);
+        with_paths.allocator = allocator;
+    }
     const char *const dir = o->dir != NULL ? o->dir : oh_run_chosen_dir();
     if (result == 0 && dir != NULL) {
         result = oh_run_set_dir(dir, err);
@@ -176,7 +187,7 @@ static int prepare(const struct oh_run_options *o, char path[PATH_MAX], uint64_t
         result = check_output(o, err);
     }
     if (result == 0) {
-        result = oh_run_set_environment(o, library, token, err);
+        result = oh_run_set_environment(&with_paths, library, token, err);
     }
     return result == 0 ? OH_EXIT_OK : OH_EXIT_NOT_STARTED;
 }

@@ -44,7 +44,7 @@ _offheap()
                     ;;
                 esac
             done
-            words='-o --output --exact --sample --max-overhead --depth --max-bytes --dir --keep --help --'
+            words='-o --output --exact --sample --max-overhead --depth --max-bytes --dir --keep --allocator --help --'
             ;;
         export) words='-o --output --kind --binary --help' ;;
         report) words='--sort --phase --kind --focus --limit --diff --binary --help' ;;

@@ -47,8 +47,10 @@ int oh_run_set_environment(const struct oh_run_options *o, const char *library, 
                            struct oh_err *err)
 {
     const char *const others = getenv("LD_PRELOAD");
-    char *const preload = oh_str_printf("%s%s%s", library, others != NULL && *others ? ":" : "",
-                                        others != NULL ? others : "");
+    char *const preload =
+        oh_str_printf("%s%s%s%s%s", library, o->allocator != NULL ? ":" : "",
+                      o->allocator != NULL ? o->allocator : "",
+                      others != NULL && *others ? ":" : "", others != NULL ? others : "");
     int result = preload == NULL ? -1 : setenv("LD_PRELOAD", preload, 1);
     free(preload);
     result |= set_number("OFFHEAP_RUN_TOKEN", token);

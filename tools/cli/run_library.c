@@ -26,8 +26,7 @@ static bool is_file(const char *path)
     return stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, R_OK) == 0;
 }
 
-// LD_PRELOAD has no way to quote its separators.
-static int check_library_path(const char *path, struct oh_err *err)
+int oh_run_check_library_path(const char *path, struct oh_err *err)
 {
     if (strpbrk(path, ": \t") != NULL) {
         return oh_err_set(err, -EINVAL,
@@ -48,7 +47,7 @@ int oh_run_find_library(char path[PATH_MAX], struct oh_err *err)
                               "OFFHEAP_LIBRARY names %s, which cannot be read\ntry: the path of %s",
                               named, OH_RUN_LIBRARY);
         }
-        return check_library_path(path, err);
+        return oh_run_check_library_path(path, err);
     }
     char self[PATH_MAX];
     if (realpath("/proc/self/exe", self) == NULL) {
@@ -68,7 +67,7 @@ int oh_run_find_library(char path[PATH_MAX], struct oh_err *err)
                           "OFFHEAP_LIBRARY",
                           OH_RUN_LIBRARY, self);
     }
-    return check_library_path(path, err);
+    return oh_run_check_library_path(path, err);
 }
 
 // 0, or why a file of some size cannot be made in the directory.
