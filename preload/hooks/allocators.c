@@ -229,6 +229,10 @@ static void look_at_executable(const struct link_map *map, uint64_t front)
     } else if (front == 0 || !oh_foreign_holds(map, front) || !take_exports(&work) ||
                comes_back()) {
         return;
+    } else {
+        oh_recording_add_note(
+            "the executable has an allocator of its own, and no symbols: only what "
+            "it exports is recorded; what is freed by other functions looks live");
     }
     redirect(&work, false);
 }

@@ -15,7 +15,7 @@
 struct oh_run_options {
     const char *output;
     const char *dir;
-    const char *allocator; // A library, by its path; NULL: the program's own.
+    const char *allocator;    // A library, by its path; NULL: the program's own.
     const char *max_overhead; // As it was given, and checked; NULL: not given.
     bool exact;
     bool keep;

@@ -1,0 +1,108 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# jemalloc in every way that a program can have it: to the byte, and the program notices nothing.
+. "$OFFHEAP_SRC/tests/integration/lib.sh"
+
+[ -x "$OFFHEAP_FIXTURES/jemalloc" ] || skip "no libjemalloc.so and libjemalloc.a here"
+library=libjemalloc.so.2
+
+check()
+{
+    note "$1"
+    check_name=$1
+    shift
+    run_fixture "$check_name" 0 "$@"
+    check_truth "$check_name.out" "$check_name.pb.gz"
+    expect_no_text "$check_name.out" '^FAIL'
+}
+
+# The library's: what only it has is redirected, and not told of.
+check jemalloc "$OFFHEAP_FIXTURES/jemalloc"
+expect_no_text jemalloc.err 'has jemalloc|warning'
+
+# In the program, with the linker's export of malloc and without, under other names.
+for name in static hidden je; do
+    check jemalloc_$name "$OFFHEAP_FIXTURES/jemalloc_$name"
+    expect_text jemalloc_$name.err "jemalloc_$name has jemalloc in it"
+    expect_no_text jemalloc_$name.err 'warning'
+    raw jemalloc_$name.pb.gz | grep -q 'allocator: jemalloc, whose functions are redirected' ||
+        fail "jemalloc_$name: its profile does not tell of the redirection"
+done
+
+# Loaded by dlopen. (Its thread-local storage needs more room than the loader leaves by default.)
+GLIBC_TUNABLES=glibc.rtld.optional_static_tls=16384
+export GLIBC_TUNABLES
+check jemalloc_late "$OFFHEAP_FIXTURES/jemalloc_late" $library
+unset GLIBC_TUNABLES
+
+# With the library alone, and in either order of preloading.
+for order in "$OFFHEAP_LIB:$library" "$library:$OFFHEAP_LIB"; do
+    for program in jemalloc operators leak cxx; do
+        note "$order $program"
+        [ $program != cxx ] || set -- "$OFFHEAP_FIXTURES/libthrow.so"
+        LD_PRELOAD=$order OFFHEAP_EXACT=1 OFFHEAP_PROFILE=p.pb.gz \
+            "$OFFHEAP_FIXTURES/$program" "$@" >p.out 2>p.err || fail "$order: $program: status $?"
+        set --
+        check_truth p.out p.pb.gz -v nodwarf=1 || fail "$order: $program"
+        rm -f p.pb.gz
+    done
+done
+
+# C++: the allocator's own operators.
+check operators "$OFFHEAP_FIXTURES/operators"
+check operators_jemalloc "$OFFHEAP_FIXTURES/operators_jemalloc"
+check operators_static "$OFFHEAP_FIXTURES/operators_static"
+check operators_je "$OFFHEAP_FIXTURES/operators_je"
+
+note "stripped"
+cp "$OFFHEAP_FIXTURES/jemalloc_je" stripped_je
+cp "$OFFHEAP_FIXTURES/jemalloc_static" stripped_static
+strip stripped_je stripped_static
+run_fixture stripped_je 0 ./stripped_je
+expect_text stripped_je.err 'stripped_je has jemalloc in it but no symbol table'
+# Of this one the linker has exported malloc and its like.
+run_fixture stripped_static 0 ./stripped_static
+expect_status 0 "$OFFHEAP_BIN" report stripped_static.pb.gz
+expect_text out.txt 'only what it exports is recorded'
+
+note "sampled"
+expect_status 0 "$OFFHEAP_BIN" run --sample 64 -o s.pb.gz -- "$OFFHEAP_FIXTURES/jemalloc_je"
+expect_no_text out.txt '^FAIL'
+expect_file s.pb.gz
+
+note "who asks whether jemalloc is there gets the truth"
+cat >weak.c <<'END'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+extern void *mallocx(unsigned long, int) __attribute__((weak));
+int main(void)
+{
+    printf("%d %d\n", mallocx != NULL, dlsym(RTLD_DEFAULT, "mallocx") != NULL);
+    return 0;
+}
+END
+cc -o weak weak.c
+expect_status 0 "$OFFHEAP_BIN" run -o w.pb.gz -- ./weak
+expect_text out.txt '^0 0$'
+expect_status 0 "$OFFHEAP_BIN" run --allocator jemalloc -o w.pb.gz -- ./weak
+expect_text out.txt '^1 1$'
+
+note "--allocator"
+check leak_on_glibc "$OFFHEAP_FIXTURES/leak"
+expect_status 0 "$OFFHEAP_BIN" run --exact --allocator jemalloc -o leak.pb.gz -- \
+    "$OFFHEAP_FIXTURES/leak"
+cp out.txt leak.out
+check_truth leak.out leak.pb.gz
+expect_status 0 "$OFFHEAP_BIN" run --allocator jemalloc -o a.pb.gz -- \
+    sh -c 'tr "\0" "\n" </proc/$$/maps | grep -c jemalloc'
+expect_text out.txt '^[1-9]'
+expect_status 0 env LD_PRELOAD=libdl.so.2 "$OFFHEAP_BIN" run --allocator jemalloc -o a.pb.gz -- env
+expect_text out.txt '^LD_PRELOAD=.*liboffheap.so:/[^:]*libjemalloc.so.2:libdl.so.2$'
+expect_status 125 "$OFFHEAP_BIN" run --allocator nosuch -- true
+expect_text err.txt 'knows no nosuch'
+expect_status 125 "$OFFHEAP_BIN" run --allocator ./weak.c -- true
+expect_text err.txt 'no library for this machine'
+
+finish
