@@ -55,6 +55,19 @@ check operators_jemalloc "$OFFHEAP_FIXTURES/operators_jemalloc"
 check operators_static "$OFFHEAP_FIXTURES/operators_static"
 check operators_je "$OFFHEAP_FIXTURES/operators_je"
 
+note "what cannot be redirected is told, function by function"
+run_fixture refused_je_malloc 0 "$OFFHEAP_FIXTURES/refused_je_malloc"
+check_truth refused_je_malloc.out refused_je_malloc.pb.gz
+expect_status 0 "$OFFHEAP_BIN" report refused_je_malloc.pb.gz
+expect_text out.txt 'the executable: je_malloc is not redirected: it begins with a call'
+expect_no_text out.txt 'by_malloc '
+# Without a free that is seen, blocks would live for ever.
+run_fixture refused_je_free 0 "$OFFHEAP_FIXTURES/refused_je_free"
+expect_status 0 "$OFFHEAP_BIN" report --sort alloc_space refused_je_free.pb.gz
+expect_text out.txt 'the executable: je_free is not redirected: it begins with a call'
+expect_text out.txt 'not recorded, because not all that frees can be redirected'
+expect_no_text out.txt 'by_malloc'
+
 note "stripped"
 cp "$OFFHEAP_FIXTURES/jemalloc_je" stripped_je
 cp "$OFFHEAP_FIXTURES/jemalloc_static" stripped_static
