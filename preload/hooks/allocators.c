@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <link.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "base/atomic.h"
+#include "base/sys.h"
 #include "base/text.h"
 #include "base/thread.h"
 #include "capture/unwind_c.h"
@@ -22,7 +24,13 @@
 #include "recording/recording.h"
 #include "track/track.h"
 
-enum { KNOWN_MAX = 32, SMALL_BYTES = 16, NAME_BYTES = 64, NEIGHBOUR_BYTES = 64 * 1024 };
+enum {
+    KNOWN_MAX = 32,
+    SMALL_BYTES = 16,
+    NAME_BYTES = 64,
+    SECTIONS_MAX = 64,
+    NEIGHBOUR_BYTES = 64 * 1024
+};
 
 // The one that is looked at: first by the thread that brings the library up, later under the loader's
 // lock.
@@ -204,11 +212,32 @@ static void move(struct oh_elf_span *span, uint64_t by)
         *span = (struct oh_elf_span){span->begin + by, span->end + by};
 }
 
+// Whether the executable's file has a symbol table. Most have none, and need not be mapped.
+static bool has_symbols(void)
+{
+    Elf64_Ehdr header;
+    Elf64_Shdr sections[SECTIONS_MAX];
+    bool found = false;
+    long fd = oh_sys_open("/proc/self/exe", O_RDONLY, 0);
+    if (fd < 0)
+        return false;
+    if (oh_sys_read_full((int)fd, &header, sizeof header, 0) == (long)sizeof header &&
+        header.e_shentsize == sizeof sections[0]) {
+        size_t count = header.e_shnum < SECTIONS_MAX ? header.e_shnum : SECTIONS_MAX;
+        long got =
+            oh_sys_read_full((int)fd, sections, count * sizeof sections[0], (off_t)header.e_shoff);
+        for (size_t i = 0; got > 0 && i < (size_t)got / sizeof sections[0]; i++)
+            found |= sections[i].sh_type == SHT_SYMTAB;
+    }
+    (void)oh_sys_close((int)fd);
+    return found;
+}
+
 // By the symbols of its file. False: it holds no jemalloc, as far as they tell.
 static bool take_symbols(struct oh_foreign *c)
 {
     struct oh_image image;
-    if (oh_image_open(&image, "/proc/self/exe", NULL) < 0)
+    if (!has_symbols() || oh_image_open(&image, "/proc/self/exe", NULL) < 0)
         return false;
     bool found = oh_allocator_find(&image.elf, &c->symbols) == 0;
     oh_image_close(&image);

@@ -60,10 +60,25 @@ static void add_map(const struct oh_map *map, void *place)
     oh_near_add(place, map->begin, map->end);
 }
 
+// Where the kernel likes: for a library that is mostly near enough, and quicker than a look at all
+// maps.
+static long map_anywhere(uint64_t begin, uint64_t end, size_t bytes)
+{
+    long mapped =
+        oh_sys_mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (oh_sys_failed(mapped))
+        return mapped;
+    uint64_t at = (uint64_t)mapped;
+    if ((at < begin ? end - at : at + bytes - begin) <= reach_bytes)
+        return mapped;
+    (void)oh_sys_munmap((void *)mapped, bytes);
+    return -ENOMEM;
+}
+
 // A map that another thread makes meanwhile is not replaced: then once more.
 long oh_near_map(uint64_t begin, uint64_t end, size_t bytes)
 {
-    long mapped = -ENOMEM;
+    long mapped = map_anywhere(begin, end, bytes);
     for (int i = 0; i < MAP_TRIES && oh_sys_failed(mapped); i++) {
         struct oh_near_place place;
         oh_near_init(&place, begin, end, bytes);
