@@ -44,7 +44,7 @@ static void *record(const struct oh_caller *caller, void *block, size_t size)
     return block;
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN void *alloc_1_slow(size_t size, alloc_1_fn *real)
+static OH_SLOW void *alloc_1_slow(size_t size, alloc_1_fn *real)
 {
     struct oh_caller caller;
     oh_caller_here(&caller);
@@ -58,7 +58,7 @@ static void *alloc_1(size_t size, alloc_1_fn *real)
     return alloc_1_slow(size, real);
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN void *alloc_2_slow(size_t size, oh_word a, alloc_2_fn *real)
+static OH_SLOW void *alloc_2_slow(size_t size, oh_word a, alloc_2_fn *real)
 {
     struct oh_caller caller;
     oh_caller_here(&caller);
@@ -72,8 +72,7 @@ static void *alloc_2(size_t size, oh_word a, alloc_2_fn *real)
     return alloc_2_slow(size, a, real);
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN void *alloc_3_slow(size_t size, oh_word a, oh_word b,
-                                                         alloc_3_fn *real)
+static OH_SLOW void *alloc_3_slow(size_t size, oh_word a, oh_word b, alloc_3_fn *real)
 {
     struct oh_caller caller;
     oh_caller_here(&caller);
@@ -87,7 +86,7 @@ static void *alloc_3(size_t size, oh_word a, oh_word b, alloc_3_fn *real)
     return alloc_3_slow(size, a, b, real);
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN void *many_slow(size_t count, size_t size, many_fn *real)
+static OH_SLOW void *many_slow(size_t count, size_t size, many_fn *real)
 {
     struct oh_caller caller;
     oh_caller_here(&caller);
@@ -105,8 +104,7 @@ static void *many(size_t count, size_t size, many_fn *real)
     return many_slow(count, size, real);
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN void *aligned_slow(size_t align, size_t size,
-                                                         aligned_fn *real)
+static OH_SLOW void *aligned_slow(size_t align, size_t size, aligned_fn *real)
 {
     struct oh_caller caller;
     oh_caller_here(&caller);
@@ -120,8 +118,7 @@ static void *aligned(size_t align, size_t size, aligned_fn *real)
     return aligned_slow(align, size, real);
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN int into_slow(void **out, size_t align, size_t size,
-                                                    into_fn *real)
+static OH_SLOW int into_slow(void **out, size_t align, size_t size, into_fn *real)
 {
     struct oh_caller caller;
     oh_caller_here(&caller);
@@ -168,8 +165,7 @@ static void *end_resize(const struct resizing *resizing, const struct oh_caller 
     return resizing->passed ? moved : record(caller, moved, size);
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN void *resize_2_slow(void *block, size_t size,
-                                                          resize_2_fn *real)
+static OH_SLOW void *resize_2_slow(void *block, size_t size, resize_2_fn *real)
 {
     struct oh_caller caller;
     struct resizing resizing;
@@ -185,8 +181,7 @@ static void *resize_2(void *block, size_t size, resize_2_fn *real)
     return resize_2_slow(block, size, real);
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN void *resize_3_slow(void *block, size_t size, oh_word a,
-                                                          resize_3_fn *real)
+static OH_SLOW void *resize_3_slow(void *block, size_t size, oh_word a, resize_3_fn *real)
 {
     struct oh_caller caller;
     struct resizing resizing;
@@ -202,7 +197,7 @@ static void *resize_3(void *block, size_t size, oh_word a, resize_3_fn *real)
     return resize_3_slow(block, size, a, real);
 }
 
-static OH_REALIGN void *resize_many(void *block, size_t count, size_t size, resize_many_fn *real)
+static OH_SLOW void *resize_many(void *block, size_t count, size_t size, resize_many_fn *real)
 {
     struct oh_caller caller;
     struct resizing resizing;
@@ -217,8 +212,8 @@ static OH_REALIGN void *resize_many(void *block, size_t count, size_t size, resi
 // xallocx never moves the block and tells the size that it has afterwards. Smaller than what was
 // asked for: nothing has changed. The block is the caller's all the time, so that the entry for it
 // can be replaced after the call.
-static OH_REALIGN size_t in_place(void *block, size_t size, size_t extra, oh_word flags,
-                                  in_place_fn *real)
+static OH_SLOW size_t in_place(void *block, size_t size, size_t extra, oh_word flags,
+                               in_place_fn *real)
 {
     struct oh_caller caller;
     struct oh_track_block taken;
@@ -236,7 +231,7 @@ static OH_REALIGN size_t in_place(void *block, size_t size, size_t extra, oh_wor
     return got;
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN void free_1_slow(void *block, free_1_fn *real)
+static OH_SLOW void free_1_slow(void *block, free_1_fn *real)
 {
     oh_track_free(block);
     real(block);
@@ -251,7 +246,7 @@ static void free_1(void *block, free_1_fn *real)
     free_1_slow(block, real);
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN void free_2_slow(void *block, oh_word a, free_2_fn *real)
+static OH_SLOW void free_2_slow(void *block, oh_word a, free_2_fn *real)
 {
     oh_track_free(block);
     real(block, a);
@@ -266,8 +261,7 @@ static void free_2(void *block, oh_word a, free_2_fn *real)
     free_2_slow(block, a, real);
 }
 
-static OH_COLD OH_NOINLINE OH_REALIGN void free_3_slow(void *block, oh_word a, oh_word b,
-                                                       free_3_fn *real)
+static OH_SLOW void free_3_slow(void *block, oh_word a, oh_word b, free_3_fn *real)
 {
     oh_track_free(block);
     real(block, a, b);
