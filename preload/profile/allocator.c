@@ -7,7 +7,7 @@
 // A name that only jemalloc has, and others that it has with the same prefix.
 #define OH_MARK "mallocx"
 
-enum { MARK_BYTES = sizeof OH_MARK, PREFIXES_MAX = 16, SIBLINGS = 3 };
+enum { MARK_BYTES = sizeof OH_MARK, PREFIXES_MAX = 16, SIBLINGS = 3, LOCALS_MAX = 65536 };
 
 static const struct oh_allocator_facts facts[OH_ALLOCATOR_FUNCTIONS] = {
 #define OH_ALLOCATOR_FUNCTION(name, arguments, shape) \
@@ -25,6 +25,7 @@ static const enum oh_allocator_function siblings[SIBLINGS] = {
 struct table {
     struct oh_elf_bytes symbols;
     struct oh_elf_bytes names;
+    size_t global; // Where in symbols the first one stands that is not local.
 };
 
 const struct oh_allocator_facts *oh_allocator_facts(enum oh_allocator_function function)
@@ -40,6 +41,9 @@ static bool open_table(const struct oh_elf *elf, struct table *table)
         return false;
     table->symbols = oh_elf_section_bytes(elf, &symbols);
     table->names = oh_elf_section_bytes(elf, &names);
+    table->global = (size_t)symbols.sh_info * sizeof(Elf64_Sym);
+    if (table->global > table->symbols.len)
+        table->global = table->symbols.len;
     return table->symbols.data != NULL && table->names.data != NULL && table->names.len != 0 &&
            table->names.data[table->names.len - 1] == 0;
 }
@@ -130,30 +134,41 @@ static bool try_prefix(const struct table *table, const char *text, size_t len,
     return is_complete(out);
 }
 
-int oh_allocator_find(const struct oh_elf *elf, struct oh_allocator_symbols *out)
+// Among the symbols at [at, end) of the table.
+static bool find_among(const struct table *table, size_t at, size_t end,
+                       struct oh_allocator_symbols *out)
 {
-    struct table table;
     Elf64_Sym symbol;
     int tries = 0;
-    memset(out, 0, sizeof *out);
-    if (!open_table(elf, &table))
-        return -ENODATA;
-    // Quick, and for nearly all programs the end of it.
-    if (memmem(table.names.data, table.names.len, OH_MARK, MARK_BYTES) == NULL)
-        return -ENOENT;
-    for (size_t at = 0; table.symbols.len - at >= sizeof symbol; at += sizeof symbol) {
-        memcpy(&symbol, table.symbols.data + at, sizeof symbol);
-        if (!is_function(&table, &symbol))
+    for (; end - at >= sizeof symbol && tries < PREFIXES_MAX; at += sizeof symbol) {
+        memcpy(&symbol, table->symbols.data + at, sizeof symbol);
+        if (!is_function(table, &symbol))
             continue;
-        const char *name = (const char *)table.names.data + symbol.st_name;
+        const char *name = (const char *)table->names.data + symbol.st_name;
         size_t len = strlen(name) + 1;
         if (len < MARK_BYTES || memcmp(name + len - MARK_BYTES, OH_MARK, MARK_BYTES) != 0)
             continue;
-        if (try_prefix(&table, name, len - MARK_BYTES, out))
-            return 0;
-        if (++tries == PREFIXES_MAX)
-            break;
+        if (try_prefix(table, name, len - MARK_BYTES, out))
+            return true;
+        tries++;
     }
+    return false;
+}
+
+// A large Go program has some hundred thousand local symbols, its own functions, whose names would
+// have to be read from the disk at every start; what the linker was told to hide is not looked for
+// among so many.
+int oh_allocator_find(const struct oh_elf *elf, struct oh_allocator_symbols *out)
+{
+    struct table table;
+    memset(out, 0, sizeof *out);
+    if (!open_table(elf, &table))
+        return -ENODATA;
+    if (find_among(&table, table.global, table.symbols.len, out) ||
+        (table.global <= LOCALS_MAX * sizeof(Elf64_Sym) &&
+         find_among(&table, 0, table.global, out)))
+        return 0;
+    memset(out, 0, sizeof *out);
     return -ENOENT;
 }
 

@@ -55,8 +55,9 @@ struct oh_allocator_symbols {
 
 const struct oh_allocator_facts *oh_allocator_facts(enum oh_allocator_function function);
 
-// 0: *out is the jemalloc inside the image. -ENOENT: there is none. -ENODATA: the image has no symbol
-// table, so that it cannot be known.
+// 0: *out is the jemalloc inside the image. -ENODATA: the image has no symbol table, so that it cannot
+// be known. -ENOENT: there is none, or the linker was told to hide it, and it is one among more than
+// 65,536 local symbols.
 int oh_allocator_find(const struct oh_elf *elf, struct oh_allocator_symbols *out);
 
 // Whether the image holds jemalloc's messages, which no build leaves out: for one without symbols.
