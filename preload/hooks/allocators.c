@@ -260,8 +260,9 @@ static void look_at_executable(const struct link_map *map, uint64_t front)
         return;
     } else {
         oh_recording_add_note(
-            "the executable has an allocator of its own, and no symbols: only what "
-            "it exports is recorded; what is freed by other functions looks live");
+            "the executable has an allocator of its own, and no symbol tells which: "
+            "only what it exports is recorded; what is freed by other functions "
+            "looks live");
     }
     redirect(&work, false);
 }
