@@ -107,6 +107,19 @@ struct oh_format_text {
     uint32_t length; // Bytes; 0: absent. No terminating NUL is counted, one stands there.
 };
 
+// What jemalloc says of itself (its statistics of the same names, in bytes), as of time_ns since
+// start_monotonic_ns: at most once a second, when something is recorded, and at the end by C's exit. All
+// 0 when there is none, or none was asked. Each number is stored by itself, time_ns last.
+struct oh_format_jemalloc {
+    uint64_t allocated; // By the program.
+    uint64_t active;    // In pages that hold some of it.
+    uint64_t metadata;
+    uint64_t resident; // At most: pages that may be in memory.
+    uint64_t mapped;
+    uint64_t retained; // Given back to the kernel, but not the addresses.
+    uint64_t time_ns;
+};
+
 // What a recording with a budget (OFFHEAP_MAX_OVERHEAD) tells of it; all 0 without one. The numbers
 // are those of the controller's last step, each stored by itself.
 struct oh_format_budget {
@@ -161,7 +174,8 @@ struct oh_format_header {
     // Stored before any block refers to it, and never changed.
     uint64_t means[OH_FORMAT_MEANS];
     struct oh_format_budget budget;
-    uint8_t reserved[OH_FORMAT_HEADER_BYTES - 3432];
+    struct oh_format_jemalloc jemalloc;
+    uint8_t reserved[OH_FORMAT_HEADER_BYTES - 3488];
 };
 
 enum oh_format_flag {
@@ -386,6 +400,9 @@ _Static_assert(offsetof(struct oh_format_header, counters) == 320, "header");
 _Static_assert(offsetof(struct oh_format_header, sections) == 576, "header");
 _Static_assert(offsetof(struct oh_format_header, means) == 3136, "header");
 _Static_assert(offsetof(struct oh_format_header, budget) == 3392, "header");
+_Static_assert(offsetof(struct oh_format_header, jemalloc) == 3432, "header");
+_Static_assert(sizeof(struct oh_format_jemalloc) == 56, "jemalloc");
+_Static_assert(offsetof(struct oh_format_jemalloc, time_ns) == 48, "jemalloc");
 _Static_assert(sizeof(struct oh_format_budget) == 40, "budget");
 _Static_assert(offsetof(struct oh_format_budget, spent_ns) == 8, "budget");
 _Static_assert(offsetof(struct oh_format_budget, cpu_ns) == 16, "budget");

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "base/thread.h"
 #include "capture/unwind_c.h"
+#include "hooks/allocator_stats.h"
 #include "hooks/dynamic.h"
 #include "hooks/foreign.h"
 #include "patch/redirect.h"
@@ -163,6 +164,14 @@ static void add_range(const struct oh_foreign *c)
     oh_store_release(&range_count, count + 1);
 }
 
+// The first jemalloc is the one whose statistics are kept.
+static void ask_statistics(const struct oh_foreign *c)
+{
+    uint64_t mallctl = c->symbols.function[OH_ALLOCATOR_mallctl].begin;
+    if (c->is_jemalloc && mallctl != 0)
+        oh_allocator_stats_init((oh_mallctl_fn *)(uintptr_t)mallctl);
+}
+
 static void redirect(struct oh_foreign *c, bool is_new)
 {
     bool is_recorded = oh_foreign_redirect(c, is_new);
@@ -172,6 +181,7 @@ static void redirect(struct oh_foreign *c, bool is_new)
     struct oh_format_header *header = oh_recording_header();
     header->flags |= c->is_jemalloc ? OH_FLAG_JEMALLOC : 0;
     header->flags |= c->is_behind ? 0 : OH_FLAG_REDIRECTED;
+    ask_statistics(c);
 }
 
 static void look_at_library(const struct link_map *map, uint64_t front, bool is_new)

@@ -130,7 +130,7 @@ static bool is_to_be_redirected(const struct oh_foreign *c, enum oh_allocator_fu
 {
     const struct oh_allocator_facts *facts = oh_allocator_facts(which);
     const struct oh_elf_span *span = &c->symbols.function[which];
-    if (span->begin == 0 || is_listed(c, span->begin) ||
+    if (span->begin == 0 || facts->shape == OH_SHAPE_CONTROL || is_listed(c, span->begin) ||
         (!facts->has_prefix && !c->has_own_operators) ||
         (c->is_behind && c->symbols.prefix[0] == '\0' && is_hooked_name(facts->name)))
         return false;

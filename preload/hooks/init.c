@@ -15,6 +15,7 @@
 #include "capture/recall.h"
 #include "capture/sampler.h"
 #include "capture/unwind.h"
+#include "hooks/allocator_stats.h"
 #include "hooks/allocators.h"
 #include "hooks/end.h"
 #include "hooks/entry.h"
@@ -136,8 +137,16 @@ static __attribute__((constructor)) void on_load(void)
     oh_init_run();
 }
 
+static void end_by_exit(void)
+{
+    oh_thread_self.busy++;
+    oh_allocator_stats_update();
+    oh_thread_self.busy--;
+    oh_end_run(0);
+}
+
 static __attribute__((destructor)) void on_exit_handlers(void)
 {
     if (oh_track_state() == OH_TRACK_ON && !oh_track_is_child())
-        oh_end_run(0);
+        end_by_exit();
 }

@@ -23,6 +23,7 @@ enum oh_allocator_shape {
     OH_SHAPE_RESIZE_MANY,     // reallocarray
     OH_SHAPE_RESIZE_IN_PLACE, // xallocx
     OH_SHAPE_FREE,            // The first argument is the block.
+    OH_SHAPE_CONTROL,         // mallctl: not redirected, but called.
     OH_SHAPE_COUNT
 };
 

@@ -68,6 +68,25 @@ expect_text out.txt 'the executable: je_free is not redirected: it begins with a
 expect_text out.txt 'not recorded, because not all that frees can be redirected'
 expect_no_text out.txt 'by_malloc'
 
+# statistics NAME COMMAND...: the words of struct oh_format_jemalloc after a run.
+statistics()
+{
+    statistics_dir=$PWD/$1.d
+    shift
+    mkdir -p "$statistics_dir"
+    OFFHEAP_DIR=$statistics_dir LD_PRELOAD=$OFFHEAP_LIB OFFHEAP_EXACT=1 "$@" >/dev/null
+    od -A n -t u8 -w56 -j 3432 -N 56 "$statistics_dir"/*.offheap
+}
+
+note "jemalloc's own statistics are in the recording"
+for name in jemalloc jemalloc_je jemalloc_static; do
+    statistics $name "$OFFHEAP_FIXTURES/$name" >stats.txt
+    # What the program holds is 615,520 bytes and what jemalloc rounds up.
+    awk '{ good = $1 > 615000 && $1 < 2000000 && $2 >= $1 && $3 > 0 && $4 >= $2 && $5 > $4 && $7 > 0 }
+        END { exit !good }' stats.txt || fail "$name: allocated, active, ... are $(cat stats.txt)"
+done
+statistics leak "$OFFHEAP_FIXTURES/leak" | grep -Eq '^( +0){7}$' || fail "statistics without jemalloc"
+
 note "stripped"
 cp "$OFFHEAP_FIXTURES/jemalloc_je" stripped_je
 cp "$OFFHEAP_FIXTURES/jemalloc_static" stripped_static
