@@ -14,6 +14,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "base/thread.h"
+#include "capture/readable.h"
 #include "capture/unwind_c.h"
 #include "hooks/allocator_stats.h"
 #include "hooks/dynamic.h"
@@ -150,14 +151,28 @@ static bool comes_back(void)
     return nested;
 }
 
+// Of a library, all code, by the headers at its begin: the loader does not yet know one that is new.
+static struct oh_elf_span code_of(const struct link_map *map)
+{
+    struct oh_elf_span code = {0, 0};
+    const Elf64_Ehdr *header = (const Elf64_Ehdr *)map->l_addr;
+    if (!oh_readable_range(map->l_addr, sizeof *header) ||
+        memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
+        !oh_readable_range(map->l_addr + header->e_phoff, header->e_phnum * sizeof(Elf64_Phdr)))
+        return code;
+    const Elf64_Phdr *segment = (const Elf64_Phdr *)(map->l_addr + header->e_phoff);
+    for (unsigned i = 0; i < header->e_phnum; i++) {
+        uint64_t begin = map->l_addr + segment[i].p_vaddr;
+        if (segment[i].p_type == PT_LOAD && (segment[i].p_flags & PF_X) != 0)
+            code = (struct oh_elf_span){begin, begin + segment[i].p_memsz};
+    }
+    return code;
+}
+
 static void add_range(const struct oh_foreign *c)
 {
-    struct oh_c_module module;
     uint64_t count = oh_load_relaxed(&range_count);
-    struct oh_elf_span span = c->symbols.code;
-    if (!c->is_executable &&
-        oh_unwind_c_find_module((uint64_t)(uintptr_t)c->map->l_ld, &module) == 0)
-        span = (struct oh_elf_span){module.begin, module.end};
+    struct oh_elf_span span = c->is_executable ? c->symbols.code : code_of(c->map);
     if (count == KNOWN_MAX || span.begin == 0)
         return;
     ranges[count] = span;
@@ -231,11 +246,11 @@ static bool has_symbols(void)
     long fd = oh_sys_open("/proc/self/exe", O_RDONLY, 0);
     if (fd < 0)
         return false;
-    if (oh_sys_read_full((int)fd, &header, sizeof header, 0) == (long)sizeof header &&
+    if (oh_sys_pread((int)fd, &header, sizeof header, 0) == (long)sizeof header &&
         header.e_shentsize == sizeof sections[0]) {
         size_t count = header.e_shnum < SECTIONS_MAX ? header.e_shnum : SECTIONS_MAX;
         long got =
-            oh_sys_read_full((int)fd, sections, count * sizeof sections[0], (off_t)header.e_shoff);
+            oh_sys_pread((int)fd, sections, count * sizeof sections[0], (off_t)header.e_shoff);
         for (size_t i = 0; got > 0 && i < (size_t)got / sizeof sections[0]; i++)
             found |= sections[i].sh_type == SHT_SYMTAB;
     }

@@ -6,6 +6,7 @@
 
 #include "base/sys.h"
 #include "base/text.h"
+#include "capture/readable.h"
 #include "capture/unwind_c.h"
 #include "hooks/hooks_allocator.h"
 #include "patch/decode.h"
@@ -70,7 +71,7 @@ static bool leads_to_hook(const struct oh_foreign *c, uint64_t target)
     enum { ENTRY_BYTES = 16 };
     struct oh_instruction instruction;
     const uint8_t *code = (const uint8_t *)(uintptr_t)target;
-    if (!c->has_dynamic || !oh_foreign_holds(c->map, target) ||
+    if (!c->has_dynamic || !oh_readable_range(target, ENTRY_BYTES) ||
         !oh_decode(code, ENTRY_BYTES, target, &instruction))
         return false;
     if (instruction.is_landing) {
