@@ -59,11 +59,6 @@ long oh_sys_mremap(void *addr, size_t old_length, size_t length, int flags, void
     return oh_syscall6(SYS_mremap, (long)addr, (long)old_length, (long)length, flags, (long)to, 0);
 }
 
-long oh_sys_mprotect(void *addr, size_t length, int prot)
-{
-    return call3(SYS_mprotect, (long)addr, (long)length, prot);
-}
-
 long oh_sys_brk(void *end)
 {
     return call1(SYS_brk, (long)end);

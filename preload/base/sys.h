@@ -22,7 +22,6 @@ long oh_sys_munmap(void *addr, size_t length);
 long oh_sys_mprotect(void *addr, size_t length, int prot);
 long oh_sys_madvise(void *addr, size_t length, int advice);
 long oh_sys_mremap(void *addr, size_t old_length, size_t length, int flags, void *to); // As mmap.
-long oh_sys_mprotect(void *addr, size_t length, int prot);
 long oh_sys_brk(void *end); // The end as it is then; the same as before when it cannot be there.
 long oh_sys_shmat(int id, const void *addr, int flags); // As mmap.
 long oh_sys_shmdt(const void *addr);

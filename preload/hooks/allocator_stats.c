@@ -5,10 +5,10 @@
 #include <stdint.h>
 
 #include "base/atomic.h"
-#include "hooks/allocators.h"
 #include "offheap/format.h"
 #include "recording/recording.h"
 #include "tables/stacks.h"
+#include "track/owner.h"
 #include "track/track.h"
 
 static oh_mallctl_fn *ask_jemalloc;
@@ -43,7 +43,7 @@ static bool may_be_inside(const struct oh_format_stack *stack)
     const uint64_t *pc = (const uint64_t *)(const void *)(stack + 1);
     bool inside = stack->end != OH_STACK_END_CLEAN;
     for (uint32_t i = 0; i < stack->depth && !inside; i++)
-        inside = oh_allocators_hold(pc[i] - 1);
+        inside = oh_owner_of_caller(pc[i]) == OH_KIND_ALLOCATOR;
     return inside;
 }
 

@@ -10,7 +10,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/atomic.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "base/thread.h"
@@ -24,6 +23,7 @@
 #include "profile/image.h"
 #include "recording/real.h"
 #include "recording/recording.h"
+#include "track/owner.h"
 #include "track/track.h"
 
 enum {
@@ -46,11 +46,6 @@ static struct {
     uint64_t word;
 } known[KNOWN_MAX];
 static size_t known_count;
-
-// Where code of the allocators lies. Written as the above; `range_count` is stored with release after
-// the range, and read with acquire by any thread.
-static struct oh_elf_span ranges[KNOWN_MAX];
-static uint64_t range_count;
 
 static uint64_t word_at(const uint64_t *code)
 {
@@ -169,14 +164,21 @@ static struct oh_elf_span code_of(const struct link_map *map)
     return code;
 }
 
-static void add_range(const struct oh_foreign *c)
+static void add_code(const struct oh_elf_span *code)
 {
-    uint64_t count = oh_load_relaxed(&range_count);
-    struct oh_elf_span span = c->is_executable ? c->symbols.code : code_of(c->map);
-    if (count == KNOWN_MAX || span.begin == 0)
-        return;
-    ranges[count] = span;
-    oh_store_release(&range_count, count + 1);
+    if (code->begin != 0 && oh_owner_of_caller(code->begin + 1) != OH_KIND_ALLOCATOR)
+        (void)oh_owner_add_allocator(code->begin, code->end);
+}
+
+// What this code maps is memory that it deals out.
+static void own_maps(const struct oh_foreign *c)
+{
+    for (size_t i = 0; i < c->symbols.code_count; i++)
+        add_code(&c->symbols.code[i]);
+    if (!c->is_executable) {
+        const struct oh_elf_span code = code_of(c->map);
+        add_code(&code);
+    }
 }
 
 // The first jemalloc is the one whose statistics are kept.
@@ -190,7 +192,7 @@ static void ask_statistics(const struct oh_foreign *c)
 static void redirect(struct oh_foreign *c, bool is_new)
 {
     bool is_recorded = oh_foreign_redirect(c, is_new);
-    add_range(c);
+    own_maps(c);
     if (!is_recorded || is_new)
         return;
     struct oh_format_header *header = oh_recording_header();
@@ -217,16 +219,23 @@ static void look_at_library(const struct link_map *map, uint64_t front, bool is_
     remember(map, code);
 }
 
+static bool is_beside(const struct oh_allocator_symbols *symbols, uint64_t address)
+{
+    bool found = false;
+    for (size_t i = 0; i < symbols->code_count && !found; i++)
+        found = address + NEIGHBOUR_BYTES >= symbols->code[i].begin &&
+                address < symbols->code[i].end + NEIGHBOUR_BYTES;
+    return found;
+}
+
 // Operators in an executable may be its own, which come to malloc in ways that cannot be seen here.
 // jemalloc's lie beside its other functions.
 static void drop_foreign_operators(struct oh_foreign *c)
 {
-    const struct oh_elf_span *code = &c->symbols.code;
     for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS; i++) {
         struct oh_elf_span *span = &c->symbols.function[i];
         if (!oh_allocator_facts((enum oh_allocator_function)i)->has_prefix &&
-            (span->begin + NEIGHBOUR_BYTES < code->begin ||
-             span->begin > code->end + NEIGHBOUR_BYTES))
+            !is_beside(&c->symbols, span->begin))
             *span = (struct oh_elf_span){0, 0};
     }
 }
@@ -268,7 +277,8 @@ static bool take_symbols(struct oh_foreign *c)
     oh_image_close(&image);
     for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS && found; i++)
         move(&c->symbols.function[i], c->map->l_addr);
-    move(&c->symbols.code, c->map->l_addr);
+    for (size_t i = 0; i < c->symbols.code_count; i++)
+        move(&c->symbols.code[i], c->map->l_addr);
     return found;
 }
 
@@ -336,16 +346,6 @@ static void watch_loader(void)
     if (redirect.refusal != OH_REFUSED_none || oh_redirect_apply(&redirect) != OH_REFUSED_none)
         oh_recording_add_note("the loader cannot be watched: of an allocator that is loaded later "
                               "only malloc and its like are recorded");
-}
-
-bool oh_allocators_hold(uint64_t pc)
-{
-    uint64_t count = oh_load_acquire(&range_count);
-    for (uint64_t i = 0; i < count; i++) {
-        if (pc >= ranges[i].begin && pc < ranges[i].end)
-            return true;
-    }
-    return false;
 }
 
 void oh_allocators_init(void)

@@ -16,17 +16,9 @@
 #ifndef OH_HOOKS_ALLOCATORS_H
 #define OH_HOOKS_ALLOCATORS_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-// Once, when the recording was made and the real functions are known, before the program's threads
-// run. Libraries that are loaded later are looked at by the thread that loads them, inside the loader
-// and before their code runs.
+// Once, when the recording was made, after oh_owner_init (which learns where their code lies), before
+// the program's threads run. Libraries that are loaded later are looked at by the thread that loads
+// them, inside the loader and before their code runs.
 void oh_allocators_init(void);
-
-// Whether the code at an address belongs to one of these allocators: what it maps is memory that it
-// deals out. (Of one inside the executable, code that the compiler holds unlikely may be missed.) Any
-// thread, any time.
-bool oh_allocators_hold(uint64_t pc);
 
 #endif

@@ -107,8 +107,8 @@ static void start(enum oh_format_off_reason *reason, int *error)
     oh_end_init(&config);
     oh_leave_arm(oh_end_run);
     prepare_program();
-    oh_mapping_start(header, oh_entry_phase);
     oh_allocators_init();
+    oh_mapping_start(header, oh_entry_phase);
     header->counters[OH_COUNTER_early_calls] = oh_boot_calls();
     oh_track_start(header, oh_entry_phase);
 }

@@ -7,7 +7,13 @@
 // A name that only jemalloc has, and others that it has with the same prefix.
 #define OH_MARK "mallocx"
 
-enum { MARK_BYTES = sizeof OH_MARK, PREFIXES_MAX = 16, SIBLINGS = 3, LOCALS_MAX = 65536 };
+enum {
+    MARK_BYTES = sizeof OH_MARK,
+    PREFIXES_MAX = 16,
+    SIBLINGS = 3,
+    LOCALS_MAX = 65536,
+    NEAR_BYTES = 16384
+};
 
 static const struct oh_allocator_facts facts[OH_ALLOCATOR_FUNCTIONS] = {
 #define OH_ALLOCATOR_FUNCTION(name, arguments, shape) \
@@ -62,13 +68,28 @@ static bool begins(const char *name, const char *with)
     return strncmp(name, with, strlen(with)) == 0;
 }
 
-static void widen(struct oh_elf_span *span, const Elf64_Sym *symbol)
+static bool is_near(const struct oh_elf_span *a, const struct oh_elf_span *b)
 {
-    uint64_t end = symbol->st_value + symbol->st_size;
-    if (span->end == 0 || symbol->st_value < span->begin)
-        span->begin = symbol->st_value;
-    if (end > span->end)
-        span->end = end;
+    return a->begin <= b->end + NEAR_BYTES && b->begin <= a->end + NEAR_BYTES;
+}
+
+// Takes the code in, as one piece with all that is near it.
+static void take_code(const Elf64_Sym *symbol, struct oh_allocator_symbols *out)
+{
+    struct oh_elf_span code = {symbol->st_value, symbol->st_value + symbol->st_size};
+    for (size_t i = 0; i < out->code_count;) {
+        const struct oh_elf_span *other = &out->code[i];
+        if (!is_near(&code, other)) {
+            i++;
+            continue;
+        }
+        code.begin = other->begin < code.begin ? other->begin : code.begin;
+        code.end = other->end > code.end ? other->end : code.end;
+        out->code[i] = out->code[--out->code_count];
+        i = 0; // It may be near to others by now.
+    }
+    if (out->code_count < OH_ALLOCATOR_CODE_MAX)
+        out->code[out->code_count++] = code;
 }
 
 // jemalloc's internal functions begin with "je_", whatever the prefix of the public ones.
@@ -84,17 +105,18 @@ static void take(const Elf64_Sym *symbol, const char *name, struct oh_allocator_
     size_t prefix = strlen(out->prefix);
     bool has_prefix = begins(name, out->prefix);
     bool is_operator = name[0] == '_' && name[1] == 'Z';
-    if (is_own_name(name, out))
-        widen(&out->code, symbol);
-    if (!has_prefix && !is_operator)
-        return;
-    for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS; i++) {
+    bool is_own = is_own_name(name, out);
+    for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS && (has_prefix || is_operator); i++) {
         const char *rest = facts[i].has_prefix ? name + prefix : name;
-        if ((facts[i].has_prefix ? has_prefix : is_operator) && rest[0] == facts[i].name[0] &&
-            strcmp(rest, facts[i].name) == 0)
-            out->function[i] =
-                (struct oh_elf_span){symbol->st_value, symbol->st_value + symbol->st_size};
+        if (!(facts[i].has_prefix ? has_prefix : is_operator) || rest[0] != facts[i].name[0] ||
+            strcmp(rest, facts[i].name) != 0)
+            continue;
+        is_own |= facts[i].has_prefix;
+        out->function[i] =
+            (struct oh_elf_span){symbol->st_value, symbol->st_value + symbol->st_size};
     }
+    if (is_own)
+        take_code(symbol, out);
 }
 
 static bool is_function(const struct table *table, const Elf64_Sym *symbol)

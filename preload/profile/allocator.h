@@ -43,13 +43,14 @@ struct oh_allocator_facts {
     uint8_t shape; // enum oh_allocator_shape.
 };
 
-enum { OH_ALLOCATOR_PREFIX_BYTES = 24 };
+enum { OH_ALLOCATOR_PREFIX_BYTES = 24, OH_ALLOCATOR_CODE_MAX = 32 };
 
 struct oh_allocator_symbols {
     char prefix[OH_ALLOCATOR_PREFIX_BYTES];
-    // From the first to the last function with jemalloc's own names, public and internal: linked from
-    // one archive, they lie together. Parts that the compiler holds unlikely may lie elsewhere.
-    struct oh_elf_span code;
+    // Where functions with jemalloc's own names lie, public and internal ones, and what is between
+    // near neighbours: functions of theirs without such names. In no order.
+    struct oh_elf_span code[OH_ALLOCATOR_CODE_MAX];
+    size_t code_count;
     // ELF addresses (without load base), 0 and 0 where there is none.
     struct oh_elf_span function[OH_ALLOCATOR_FUNCTIONS];
 };

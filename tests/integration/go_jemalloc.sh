@@ -12,6 +12,8 @@ for form in jemalloc jemalloc-pie; do
     expect_text "$form.err" "has jemalloc in it \(je_malloc\)"
     expect_no_text "$form.err" warning
     check_truth "$form.out" "$form.pb.gz"
+    raw "$form.pb.gz" >"$form.raw"
+    expect_no_text "$form.raw" 'kind:\[(mmap|reserve)\]' "jemalloc's maps are in the profile"
 
     note "$form, background threads, many times"
     MALLOC_CONF=background_thread:true FIXTURE_REPS=20 run_fixture "$form-threads" 0 "$fixture"

@@ -15,6 +15,9 @@ check()
     run_fixture "$check_name" 0 "$@"
     check_truth "$check_name.out" "$check_name.pb.gz"
     expect_no_text "$check_name.out" '^FAIL'
+    # What jemalloc maps is not the program's.
+    raw "$check_name.pb.gz" >"$check_name.raw"
+    expect_no_text "$check_name.raw" 'kind:\[(mmap|reserve)\]'
 }
 
 # The library's: what only it has is redirected, and not told of.
