@@ -43,7 +43,9 @@ static struct {
     long pid;
 } OH_OWN_LINES track;
 
-static uint32_t current_second OH_OWN_LINES;
+static struct {
+    uint32_t second; // The last one that was noticed.
+} OH_OWN_LINES latest;
 
 // Read by `offheap list` out of the process's memory.
 OH_EXPORT struct oh_status offheap_status = {OH_STATUS_MAGIC, OH_STATE_STARTING, OH_OFF_none, 0};
@@ -334,8 +336,8 @@ static void enter(const struct oh_block *block, uint64_t weight)
 // One of the threads that see a new second does what is to be done then.
 static void notice_second(uint32_t second, uint32_t stack)
 {
-    uint32_t seen = oh_load32_relaxed(&current_second);
-    if (second != seen && oh_cas32_acq_rel(&current_second, &seen, second))
+    uint32_t seen = oh_load32_relaxed(&latest.second);
+    if (second != seen && oh_cas32_acq_rel(&latest.second, &seen, second))
         track.each_second(stack);
 }
 
