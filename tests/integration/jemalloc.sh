@@ -71,6 +71,38 @@ expect_text out.txt 'the executable: je_free is not redirected: it begins with a
 expect_text out.txt 'not recorded, because not all that frees can be redirected'
 expect_no_text out.txt 'by_malloc'
 
+note "code that other threads may be running is left alone"
+cat >early_thread.c <<'END'
+#include <pthread.h>
+#include <unistd.h>
+static void *wait_for_end(void *unused)
+{
+    pause();
+    return unused;
+}
+static __attribute__((constructor)) void start_one(void)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, wait_for_end, NULL);
+}
+END
+cc -shared -fPIC -o libearly_thread.so early_thread.c
+for name in je_ ''; do
+    archive=$OFFHEAP_FIXTURES/libje_jemalloc.a
+    [ -n "$name" ] || archive=-l:libjemalloc.a
+    cc -O2 -D_GNU_SOURCE -DFIXTURE_PREFIX=$name -o "early_thread$name" \
+        "$OFFHEAP_SRC/fixtures/c/jemalloc.c" "$archive" -Wl,--no-as-needed ./libearly_thread.so -lstdc++ \
+        -lm -lpthread || fail "early_thread$name does not build"
+done
+# The thread itself needs a block of libc's: the library is there before it.
+check early_thread_je ./early_threadje_
+# The executable's malloc is everyone's: the library comes up when it is its turn.
+run_fixture early_thread 0 ./early_thread
+expect_no_text early_thread.out '^FAIL'
+expect_status 0 "$OFFHEAP_BIN" report --sort alloc_space early_thread.pb.gz
+expect_text out.txt '.malloc, jemalloc.: not recorded, because other threads were running'
+expect_no_text out.txt 'by_mallocx'
+
 # statistics NAME COMMAND...: the words of struct oh_format_jemalloc after a run.
 statistics()
 {
