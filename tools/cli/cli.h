@@ -47,6 +47,7 @@ struct oh_cli_command {
 const struct oh_cli_command *oh_cmd_run(void);
 const struct oh_cli_command *oh_cmd_export(void);
 const struct oh_cli_command *oh_cmd_report(void);
+const struct oh_cli_command *oh_cmd_memory(void);
 const struct oh_cli_command *oh_cmd_list(void);
 const struct oh_cli_command *oh_cmd_help(void);
 const struct oh_cli_command *oh_cmd_version(void);

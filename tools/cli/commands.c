@@ -9,7 +9,8 @@
 typedef const struct oh_cli_command *oh_cli_entry_fn(void);
 
 static oh_cli_entry_fn *const entries[] = {
-    oh_cmd_run, oh_cmd_export, oh_cmd_report, oh_cmd_list, oh_cmd_help, oh_cmd_version,
+    oh_cmd_run,  oh_cmd_export, oh_cmd_report,  oh_cmd_memory,
+    oh_cmd_list, oh_cmd_help,   oh_cmd_version,
 };
 
 const struct oh_cli_command *oh_cli_command_at(size_t i)

@@ -246,9 +246,9 @@ static void print_summary(FILE *out, const struct oh_diff *diff,
                   shrunk, diff->count - diff->grown_count - diff->shrunk_count);
 }
 
-int oh_report_render_diff(FILE *out, const struct oh_report_input *older,
-                          const struct oh_report_input *newer, const struct oh_report_query *query,
-                          struct oh_err *err)
+int oh_report_render_change(FILE *out, const struct oh_report_input *older,
+                            const struct oh_report_input *newer,
+                            const struct oh_report_query *query, struct oh_err *err)
 {
     struct oh_report_filter filter;
     int result = oh_report_filter_init(&filter, query, err);
@@ -262,10 +262,6 @@ int oh_report_render_diff(FILE *out, const struct oh_report_input *older,
         diff_fini(&diff);
         return oh_err_no_memory(err);
     }
-    (void)fputs("Old: ", out);
-    oh_report_render_header(out, older);
-    (void)fputs("New: ", out);
-    oh_report_render_header(out, newer);
     print_summary(out, &diff, query);
     if (diff.grown_count + diff.shrunk_count > 0) {
         print_entries(out, &diff, query);
@@ -276,4 +272,21 @@ int oh_report_render_diff(FILE *out, const struct oh_report_input *older,
     }
     diff_fini(&diff);
     return 0;
+}
+
+int oh_report_render_diff(FILE *out, const struct oh_report_input *older,
+                          const struct oh_report_input *newer, const struct oh_report_query *query,
+                          struct oh_err *err)
+{
+    struct oh_report_filter filter; // Refused before anything is printed.
+    const int result = oh_report_filter_init(&filter, query, err);
+    if (result < 0) {
+        return result;
+    }
+    oh_report_filter_fini(&filter);
+    (void)fputs("Old: ", out);
+    oh_report_render_header(out, older);
+    (void)fputs("New: ", out);
+    oh_report_render_header(out, newer);
+    return oh_report_render_change(out, older, newer, query, err);
 }

@@ -16,4 +16,9 @@ int oh_report_render_diff(FILE *out, const struct oh_report_input *older,
                           const struct oh_report_input *newer, const struct oh_report_query *query,
                           struct oh_err *err);
 
+// The same without what is said of the two profiles.
+int oh_report_render_change(FILE *out, const struct oh_report_input *older,
+                            const struct oh_report_input *newer,
+                            const struct oh_report_query *query, struct oh_err *err);
+
 #endif

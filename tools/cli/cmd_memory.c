@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// offheap memory: where a process's resident memory is, and what grows.
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/path.h"
+#include "base/proc.h"
+#include "cli/cli.h"
+#include "cli/memory_stacks.h"
+#include "cli/words.h"
+#include "memory/json.h"
+#include "memory/table.h"
+#include "memory/watch.h"
+#include "reader/reader.h"
+
+enum {
+    OH_MEMORY_WATCH = OH_CLI_LONG_ONLY,
+    OH_MEMORY_GO,
+    OH_MEMORY_JSON,
+};
+
+static const struct oh_cli_option options[] = {
+    {OH_MEMORY_WATCH, "watch", "TIME", "look several times within TIME (30s, 5m): what grows"},
+    {OH_MEMORY_GO, "go", "URL", "ask a Go program's net/http/pprof (http://HOST:PORT)"},
+    {OH_MEMORY_JSON, "json", NULL, "print one JSON object"},
+    {0},
+};
+
+struct oh_memory_options {
+    uint64_t watch_ns; // 0: one look.
+    const char *url;
+    bool is_json;
+    const char *what;
+};
+
+// Everything that is found out for one report.
+struct oh_memory_run {
+    const struct oh_memory_options *o;
+    pid_t pid;
+    struct oh_watch watch;
+    struct oh_cgroup group;
+    struct oh_gostats stats;
+    bool has_stats;
+    struct oh_verdict verdict;
+    struct oh_advice advice;
+    struct oh_list notes;
+    char *title;
+};
+
+// The exit status when the command is over, -1 to go on.
+static int parse(const struct oh_cli_command *command, int argc, char **argv,
+                 struct oh_memory_options *o)
+{
+    struct oh_cli_parse p = {.command = command, .argc = argc, .argv = argv};
+    const char *value = NULL;
+    for (int id = oh_cli_next(&p, &value); id != 0; id = oh_cli_next(&p, &value)) {
+        switch (id) {
+        case OH_MEMORY_WATCH:
+            if (oh_watch_parse_duration(value, &o->watch_ns) < 0) {
+                return oh_cli_usage(command,
+                                    "--watch %s: it must be a time from 1s to a week (30s, 5m, 2h)",
+                                    value);
+            }
+            break;
+        case OH_MEMORY_GO: o->url = value; break;
+        case OH_MEMORY_JSON: o->is_json = true; break;
+        default: return p.status;
+        }
+    }
+    if (argc - p.first != 1) {
+        return oh_cli_usage(command, argc == p.first ? "which PID or RECORDING?"
+                                                     : "only one PID or RECORDING at a time");
+    }
+    o->what = argv[p.first];
+    return -1;
+}
+
+// A variable of the environment that the process began with, to be freed; NULL: unset, or unknown.
+static char *get_variable(pid_t pid, const char *name)
+{
+    char *value = NULL;
+    return oh_proc_environ(pid, name, &value) == 0 ? value : NULL;
+}
+
+static void find_advice(struct oh_memory_run *r, const struct oh_look *look)
+{
+    char *const limit = get_variable(r->pid, "GOMEMLIMIT");
+    char *const gogc = get_variable(r->pid, "GOGC");
+    const struct oh_advice_facts facts = {.look = look,
+                                          .group = &r->group,
+                                          .stats = r->has_stats ? &r->stats : NULL,
+                                          .gomemlimit = limit,
+                                          .gogc = gogc};
+    oh_advice_find(&facts, &r->advice);
+    free(limit);
+    free(gogc);
+}
+
+static char *make_title(const struct oh_memory_run *r)
+{
+    const struct oh_watch *const watch = &r->watch;
+    struct oh_proc proc = {.comm = "?"};
+    const char *const how = !watch->has_first          ? "not recorded"
+                            : watch->looks[0].is_exact ? "recorded, exact"
+                                                       : "recorded, sampled";
+    char *title = NULL;
+    if (watch->has_first) {
+        title = oh_str_printf("Memory of %s, pid %d (%s)", oh_words_exe(&watch->first.view),
+                              (int)r->pid, how);
+    } else {
+        const bool is_there = oh_proc_get(r->pid, &proc) == 0;
+        title = oh_str_printf("Memory of %s, pid %d (%s)", proc.comm, (int)r->pid, how);
+        if (is_there) {
+            oh_proc_fini(&proc);
+        }
+    }
+    return title;
+}
+
+static int print_report(struct oh_memory_run *r, struct oh_err *err)
+{
+    const struct oh_look *const look = &r->watch.looks[r->watch.count - 1];
+    int result = oh_watch_collect_notes(&r->watch, &r->notes);
+    oh_verdict_find(r->watch.looks, r->watch.count, &r->verdict);
+    find_advice(r, look);
+    r->title = make_title(r);
+    if (result < 0 || r->title == NULL) {
+        return oh_err_no_memory(err);
+    }
+    const struct oh_memory_report report = {.title = r->title,
+                                            .what = r->o->what,
+                                            .look = look,
+                                            .group = &r->group,
+                                            .stats = r->has_stats ? &r->stats : NULL,
+                                            .verdict = &r->verdict,
+                                            .advice = &r->advice,
+                                            .notes = &r->notes};
+    if (r->o->is_json) {
+        oh_json_print(stdout, &report);
+        return 0;
+    }
+    oh_table_print(stdout, &report);
+    return r->verdict.c_live_grows ? oh_memory_stacks_print(stdout, &r->watch, err) : 0;
+}
+
+// Without a look: the control group and what anybody may read of a process.
+static void print_without_look(struct oh_memory_run *r)
+{
+    if (!r->o->is_json) {
+        oh_memory_status_print(stdout, r->pid);
+        oh_table_print_cgroup(stdout, &r->group);
+    }
+}
+
+static int report_live(const struct oh_memory_options *o, pid_t pid, const char *recording,
+                       struct oh_err *err)
+{
+    struct oh_memory_run r = {.o = o, .pid = pid};
+    const int looked = oh_watch_take(pid, recording, o->watch_ns, &r.watch, err);
+    int result = looked;
+    if (o->url != NULL && r.watch.count > 0) {
+        struct oh_err asked;
+        r.has_stats = oh_gostats_fetch(o->url, &r.stats, &asked) == 0;
+        if (!r.has_stats) {
+            (void)oh_list_add(&r.notes, "--go: %s", asked.text);
+        }
+    }
+    if (oh_cgroup_read("", pid, &r.group) < 0) {
+        result = oh_err_no_memory(err);
+    } else if (r.watch.count > 0) {
+        struct oh_err printing;
+        if (print_report(&r, &printing) < 0) {
+            *err = printing;
+            result = -EIO;
+        }
+    } else if (looked != -ESRCH) {
+        print_without_look(&r);
+    }
+    oh_cgroup_fini(&r.group);
+    oh_watch_fini(&r.watch);
+    oh_list_fini(&r.notes);
+    free(r.title);
+    return result;
+}
+
+// A recording whose process is gone has no resident memory; what it held is told.
+static int report_dead(const struct oh_memory_options *o, struct oh_reader *reader,
+                       struct oh_err *err)
+{
+    struct oh_list notes = {0};
+    int result = oh_reader_collect_warnings(reader, &notes);
+    char state[256] = "";
+    (void)oh_reader_describe_state(reader->view.header, reader->owner, state, sizeof state);
+    char *const title =
+        oh_str_printf("Memory of %s, pid %d (gone, %s)", oh_words_exe(&reader->view),
+                      (int)reader->view.header->pid, state);
+    if (result < 0 || title == NULL) {
+        result = oh_err_no_memory(err);
+    } else {
+        const struct oh_memory_report report = {.title = title, .what = o->what, .notes = &notes};
+        result = o->is_json ? 0 : oh_memory_held_print(stdout, reader, &report, err);
+        if (o->is_json) {
+            oh_json_print(stdout, &report);
+        }
+    }
+    free(title);
+    oh_list_fini(&notes);
+    return result;
+}
+
+static int report(const struct oh_memory_options *o, struct oh_err *err)
+{
+    struct oh_reader reader;
+    struct oh_proc proc;
+    pid_t pid = 0;
+    if (oh_reader_target(o->what, &pid) == OH_TARGET_PID && oh_proc_get(pid, &proc) == 0) {
+        const bool is_alive = proc.state != 'Z';
+        oh_proc_fini(&proc);
+        if (is_alive) {
+            return report_live(o, pid, NULL, err);
+        }
+    }
+    int result = oh_reader_open(&reader, o->what, err);
+    if (result < 0) {
+        return result;
+    }
+    pid = reader.pid;
+    if (pid == 0) {
+        result = report_dead(o, &reader, err);
+        oh_reader_close(&reader);
+        return result;
+    }
+    oh_reader_close(&reader);
+    return report_live(o, pid, o->what, err);
+}
+
+static int run(const struct oh_cli_command *command, int argc, char **argv)
+{
+    struct oh_memory_options o = {0};
+    struct oh_err err = {.text = ""};
+    const int status = parse(command, argc, argv, &o);
+    if (status >= 0) {
+        return status;
+    }
+    if (report(&o, &err) < 0) {
+        (void)fflush(stdout);
+        oh_cli_print_error(&err);
+        return OH_EXIT_FAILED;
+    }
+    return OH_EXIT_OK;
+}
+
+static const struct oh_cli_command memory_command = {
+    .name = "memory",
+    .help = "Show where a process's resident memory is, and with --watch what grows",
+    .synopsis = "[OPTIONS] PID | RECORDING",
+    .options = options,
+    .run = run,
+};
+
+const struct oh_cli_command *oh_cmd_memory(void)
+{
+    return &memory_command;
+}

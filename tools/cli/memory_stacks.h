@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What `offheap memory` prints beside its table: the stacks that grew between two looks, what a
+// recording without its process held, and what anybody may read of a process.
+
+#ifndef OH_CLI_MEMORY_STACKS_H
+#define OH_CLI_MEMORY_STACKS_H
+
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "memory/table.h"
+#include "memory/watch.h"
+#include "reader/reader.h"
+
+// The difference of C live between the first and the last look, the largest stacks first. 0 or a
+// negative errno with err.
+int oh_memory_stacks_print(FILE *out, struct oh_watch *watch, struct oh_err *err);
+
+// What the recording held at its end, by kind.
+int oh_memory_held_print(FILE *out, struct oh_reader *reader, const struct oh_memory_report *report,
+                         struct oh_err *err);
+
+// The sizes of /proc/PID/status; nothing when that cannot be read.
+void oh_memory_status_print(FILE *out, pid_t pid);
+
+#endif

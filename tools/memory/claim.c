@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who owns what.
+
+#include "memory/claim.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory/glibc_maps.h"
+#include "memory/map_names.h"
+
+// Pages that are read in search of threads: 256 MiB.
+static const uint64_t thread_budget_pages = 65536;
+
+struct oh_claiming {
+    const struct oh_claim_facts *facts;
+    struct oh_cover *cover;
+    struct oh_claims claims; // Of the authority that is asked.
+    uint64_t budget;
+};
+
+static bool is_anonymous(const struct oh_smap *map)
+{
+    return map->inode == 0 && map->name[0] == '\0';
+}
+
+static bool is_writable_memory(const struct oh_smap *map)
+{
+    return is_anonymous(map) && (map->permissions & OH_SMAP_WRITE) != 0;
+}
+
+static int merge(struct oh_claiming *c)
+{
+    return oh_cover_merge(c->cover, &c->claims);
+}
+
+// Calls find for every gap of every map that passes.
+typedef bool oh_map_test_fn(const struct oh_smap *map);
+typedef int oh_gap_fn(struct oh_claiming *c, size_t map, uint64_t start, uint64_t end);
+
+struct oh_gap_walk {
+    struct oh_claiming *claiming;
+    oh_gap_fn *fn;
+    size_t map;
+};
+
+static int take_gap(void *arg, const struct oh_claim *piece)
+{
+    const struct oh_gap_walk *const walk = arg;
+    return piece->part == OH_PART_UNCLAIMED
+               ? walk->fn(walk->claiming, walk->map, piece->start, piece->end)
+               : 0;
+}
+
+static int each_gap(struct oh_claiming *c, oh_map_test_fn *test, oh_gap_fn *fn)
+{
+    const struct oh_smaps *const smaps = c->facts->smaps;
+    int result = 0;
+    for (size_t i = 0; i < smaps->count && result == 0; i++) {
+        struct oh_gap_walk walk = {.claiming = c, .fn = fn, .map = i};
+        if (test(&smaps->maps[i])) {
+            result =
+                oh_cover_each(c->cover, smaps->maps[i].start, smaps->maps[i].end, take_gap, &walk);
+        }
+    }
+    return result == 0 ? merge(c) : result;
+}
+
+// The kernel's names, and files.
+static int claim_named(struct oh_claiming *c)
+{
+    const struct oh_smaps *const smaps = c->facts->smaps;
+    struct oh_map_names names;
+    int result = oh_map_names_init(&names, smaps, c->facts->exe);
+    for (size_t i = 0; i < smaps->count && result == 0; i++) {
+        const enum oh_memory_part part = oh_map_names_part(&names, &smaps->maps[i]);
+        // Memory without a file may be more than one thing, which the recording knows better.
+        const bool is_known = part != OH_PART_UNCLAIMED && part != OH_PART_SHM;
+        if (is_known) {
+            result = oh_claims_add(&c->claims, smaps->maps[i].start, smaps->maps[i].end, part);
+        }
+    }
+    oh_map_names_fini(&names);
+    return result == 0 ? merge(c) : result;
+}
+
+static int claim_mapped(struct oh_claiming *c)
+{
+    int result = 0;
+    for (size_t i = 0; i < c->facts->mapped_count && result == 0; i++) {
+        const struct oh_mapped_range *const range = &c->facts->mapped[i];
+        result = oh_claims_add(&c->claims, range->start, range->end, range->part);
+    }
+    return result == 0 ? merge(c) : result;
+}
+
+static int claim_shared(struct oh_claiming *c)
+{
+    const struct oh_smaps *const smaps = c->facts->smaps;
+    int result = 0;
+    for (size_t i = 0; i < smaps->count && result == 0; i++) {
+        if (oh_map_names_is_shm(&smaps->maps[i])) {
+            result =
+                oh_claims_add(&c->claims, smaps->maps[i].start, smaps->maps[i].end, OH_PART_SHM);
+        }
+    }
+    return result == 0 ? merge(c) : result;
+}
+
+// A module's static data that no file holds (.bss) lies inside of what it maps.
+static int claim_module(void *arg, const struct oh_format_module *module, uint32_t number)
+{
+    (void)number;
+    struct oh_claiming *const c = arg;
+    if (module->last_epoch != UINT64_MAX || (module->flags & OH_MODULE_VDSO) != 0) {
+        return 0;
+    }
+    const enum oh_memory_part part = (module->flags & OH_MODULE_SELF) != 0   ? OH_PART_RECORDER
+                                     : (module->flags & OH_MODULE_MAIN) != 0 ? OH_PART_PROGRAM
+                                                                             : OH_PART_LIBRARIES;
+    return oh_claims_add(&c->claims, module->start, module->end, part);
+}
+
+static int find_arenas(struct oh_claiming *c, size_t map, uint64_t start, uint64_t end)
+{
+    (void)map;
+    return oh_glibc_find_arenas(c->facts->pages, start, end, &c->claims);
+}
+
+static int find_threads(struct oh_claiming *c, size_t map, uint64_t start, uint64_t end)
+{
+    (void)map;
+    return oh_glibc_find_threads(c->facts->pages, start, end, &c->budget, &c->claims);
+}
+
+static int find_blocks(struct oh_claiming *c, size_t map, uint64_t start, uint64_t end)
+{
+    (void)map;
+    return oh_glibc_find_blocks(c->facts->pages, start, end, &c->claims);
+}
+
+static int claim_glibc(struct oh_claiming *c)
+{
+    if (!oh_pages_has_memory(c->facts->pages)) {
+        return 0;
+    }
+    int result = each_gap(c, is_writable_memory, find_arenas);
+    if (result == 0) {
+        result = each_gap(c, is_writable_memory, find_threads);
+    }
+    return result == 0 ? each_gap(c, is_writable_memory, find_blocks) : result;
+}
+
+// Without the memory: what the kernel keeps huge pages out of, above a guard, is a thread's stack.
+static int find_guarded(struct oh_claiming *c, size_t map, uint64_t start, uint64_t end)
+{
+    const struct oh_smap *const maps = c->facts->smaps->maps;
+    const bool has_guard = map > 0 && maps[map - 1].end == maps[map].start &&
+                           maps[map - 1].permissions == 0 && is_anonymous(&maps[map - 1]);
+    return maps[map].is_stack && has_guard ? oh_claims_add(&c->claims, start, end, OH_PART_STACKS)
+                                           : 0;
+}
+
+// Memory with a live block in it is its allocator's. glibc's own was found; of another's, of which
+// nothing else is known, it is all that lies around the block.
+static int find_live(struct oh_claiming *c, size_t map, uint64_t start, uint64_t end)
+{
+    (void)map;
+    const struct oh_live *const live = c->facts->live;
+    const enum oh_allocator allocator = c->facts->allocator;
+    int result = 0;
+    if (allocator != OH_ALLOCATOR_GLIBC) {
+        return oh_live_has(live, start, end) ? oh_claims_add(&c->claims, start, end, OH_PART_HEAP)
+                                             : 0;
+    }
+    for (size_t i = oh_live_first(live, start);
+         i < live->count && live->blocks[i].address < end && result == 0; i++) {
+        const struct oh_live_block *const block = &live->blocks[i];
+        const uint64_t last =
+            block->address + oh_live_footprint(allocator, block->address, block->size);
+        const uint64_t to = (last + OH_PAGE_BYTES - 1) / OH_PAGE_BYTES * OH_PAGE_BYTES;
+        result = oh_claims_add(&c->claims, block->address / OH_PAGE_BYTES * OH_PAGE_BYTES,
+                               to < end ? to : end, OH_PART_HEAP);
+    }
+    return result;
+}
+
+// Static data: writable memory right behind the pages of a program or a library.
+static int find_behind(struct oh_claiming *c, size_t map, uint64_t start, uint64_t end)
+{
+    const struct oh_smap *const maps = c->facts->smaps->maps;
+    if (map == 0 || maps[map - 1].end != start || maps[map - 1].inode == 0) {
+        return 0;
+    }
+    const enum oh_memory_part part = oh_cover_part(c->cover, start - 1);
+    const bool is_module =
+        part == OH_PART_PROGRAM || part == OH_PART_LIBRARIES || part == OH_PART_RECORDER;
+    return is_module ? oh_claims_add(&c->claims, start, end, part) : 0;
+}
+
+// Between the program and where libraries are mapped (and not beside either) there is nothing but
+// Go's heap. In a Go program without C everything without a name is Go's.
+static int find_go(struct oh_claiming *c, size_t map, uint64_t start, uint64_t end)
+{
+    (void)map;
+    const uint64_t lowest = UINT64_C(1) << 36;
+    const uint64_t highest = UINT64_C(0x550000000000);
+    const bool is_heap = start >= lowest && end <= highest;
+    return is_heap || !c->facts->has_libc ? oh_claims_add(&c->claims, start, end, OH_PART_GO) : 0;
+}
+
+// An allocator of which no block is recorded: what is left is taken to be its, when nothing else
+// can be known.
+static int find_foreign(struct oh_claiming *c, size_t map, uint64_t start, uint64_t end)
+{
+    (void)map;
+    return oh_claims_add(&c->claims, start, end, OH_PART_HEAP);
+}
+
+static int claim_by_place(struct oh_claiming *c)
+{
+    const struct oh_claim_facts *const facts = c->facts;
+    int result = each_gap(c, is_writable_memory, find_guarded);
+    if (result == 0 && facts->live != NULL) {
+        result = each_gap(c, is_writable_memory, find_live);
+    }
+    if (result == 0) {
+        result = each_gap(c, is_writable_memory, find_behind);
+    }
+    if (result == 0 && facts->is_go) {
+        result = each_gap(c, is_anonymous, find_go);
+    }
+    const bool is_foreign =
+        !facts->has_mapped && !facts->is_go && facts->allocator != OH_ALLOCATOR_GLIBC;
+    return result == 0 && is_foreign ? each_gap(c, is_writable_memory, find_foreign) : result;
+}
+
+int oh_claim_all(const struct oh_claim_facts *facts, struct oh_cover *cover)
+{
+    struct oh_claiming c = {.facts = facts, .cover = cover, .budget = thread_budget_pages};
+    *cover = (struct oh_cover){0};
+    int result = claim_named(&c);
+    if (result == 0) {
+        result = claim_mapped(&c);
+    }
+    if (result == 0) {
+        result = claim_shared(&c);
+    }
+    if (result == 0 && facts->view != NULL) {
+        result = oh_view_each_module(facts->view, claim_module, &c);
+        result = result == 0 ? merge(&c) : result;
+    }
+    if (result == 0) {
+        result = claim_glibc(&c);
+    }
+    if (result == 0) {
+        result = claim_by_place(&c);
+    }
+    oh_claims_fini(&c.claims);
+    if (result < 0) {
+        oh_cover_fini(cover);
+    }
+    return result;
+}

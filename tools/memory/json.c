@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The memory report as JSON.
+
+#include "memory/json.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+// The bytes of the UTF-8 sequence at text; 0: it is none.
+static size_t utf8_length(const unsigned char *text)
+{
+    const size_t length = text[0] < 0x80                       ? 1
+                          : text[0] >= 0xc2 && text[0] < 0xe0  ? 2
+                          : text[0] >= 0xe0 && text[0] < 0xf0  ? 3
+                          : text[0] >= 0xf0 && text[0] <= 0xf4 ? 4
+                                                               : 0;
+    for (size_t i = 1; i < length; i++) {
+        if ((text[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return length;
+}
+
+void oh_json_print_string(FILE *out, const char *text)
+{
+    (void)fputc('"', out);
+    for (const unsigned char *at = (const unsigned char *)text; *at != '\0';) {
+        const size_t length = utf8_length(at);
+        if (length == 0) {
+            (void)fputs("\\ufffd", out);
+        } else if (*at == '"' || *at == '\\') {
+            (void)fprintf(out, "\\%c", *at);
+        } else if (*at < 0x20) {
+            (void)fprintf(out, "\\u%04x", *at);
+        } else {
+            (void)fwrite(at, 1, length, out);
+        }
+        at += length == 0 ? 1 : length;
+    }
+    (void)fputc('"', out);
+}
+
+static void print_key(FILE *out, const char *gap, const char *key)
+{
+    (void)fprintf(out, "%s\"%s\": ", gap, key);
+}
+
+static void print_bytes(FILE *out, const char *gap, const char *key, double bytes)
+{
+    print_key(out, gap, key);
+    (void)fprintf(out, "%.0f", bytes);
+}
+
+static void print_bool(FILE *out, const char *gap, const char *key, bool value)
+{
+    print_key(out, gap, key);
+    (void)fputs(value ? "true" : "false", out);
+}
+
+static void print_text(FILE *out, const char *gap, const char *key, const char *text)
+{
+    print_key(out, gap, key);
+    if (text == NULL) {
+        (void)fputs("null", out);
+    } else {
+        oh_json_print_string(out, text);
+    }
+}
+
+static void print_parts(FILE *out, const struct oh_look *look)
+{
+    print_key(out, ",\n  ", "parts");
+    (void)fputs("{", out);
+    for (int i = 0; i < OH_PART_COUNT; i++) {
+        print_bytes(out, i == 0 ? "\n    " : ",\n    ", oh_part_key((enum oh_memory_part)i),
+                    look->parts[i]);
+    }
+    (void)fputs("\n  }", out);
+}
+
+static void print_live(FILE *out, const struct oh_look *look)
+{
+    if (!look->has_recording) {
+        return;
+    }
+    print_key(out, ",\n  ", "c_live");
+    print_bytes(out, "{", "allocated", look->live.allocated);
+    print_bytes(out, ", ", "resident", look->live.resident);
+    print_bytes(out, ", ", "swapped", look->live.swapped);
+    print_bytes(out, ", ", "objects", round(look->live.objects));
+    print_bytes(out, ", ", "standard_error", oh_look_error(look));
+    print_bool(out, ", ", "exact", look->is_exact);
+    if (look->free_pages >= 0) {
+        print_bytes(out, ", ", "free_pages", look->free_pages);
+    }
+    (void)fputs("}", out);
+}
+
+static void print_stats(FILE *out, const struct oh_gostats *stats)
+{
+    print_key(out, ",\n  ", "memstats");
+    print_bytes(out, "{", "sys", (double)stats->sys);
+    print_bytes(out, ", ", "sys_less_released", (double)oh_gostats_held(stats));
+    print_bytes(out, ", ", "heap_alloc", (double)stats->heap_alloc);
+    print_bytes(out, ", ", "heap_inuse", (double)stats->heap_inuse);
+    print_bytes(out, ", ", "heap_idle", (double)stats->heap_idle);
+    print_bytes(out, ", ", "heap_released", (double)stats->heap_released);
+    print_bytes(out, ", ", "stack_sys", (double)stats->stack_sys);
+    print_bytes(out, ", ", "metadata", (double)stats->metadata);
+    print_bytes(out, ", ", "next_gc", (double)stats->next_gc);
+    (void)fputs("}", out);
+}
+
+static void print_go_names(FILE *out, const struct oh_look *look)
+{
+    if (look->go_name_count == 0) {
+        return;
+    }
+    print_key(out, ",\n  ", "go_names");
+    (void)fputs("{", out);
+    for (size_t i = 0; i < look->go_name_count; i++) {
+        (void)fputs(i == 0 ? "" : ", ", out);
+        oh_json_print_string(out, look->go_names[i].name);
+        (void)fprintf(out, ": %llu", (unsigned long long)look->go_names[i].resident);
+    }
+    (void)fputs("}", out);
+}
+
+// A limit that is not set is null; what the kernel does not give is left out.
+static void print_charge(FILE *out, const char *key, uint64_t bytes)
+{
+    if (bytes == OH_CGROUP_NO_LIMIT) {
+        print_text(out, ",\n    ", key, NULL);
+    } else if (bytes != OH_CGROUP_ABSENT) {
+        print_bytes(out, ",\n    ", key, (double)bytes);
+    }
+}
+
+static void print_cgroup(FILE *out, const struct oh_cgroup *group)
+{
+    print_key(out, ",\n  ", "cgroup");
+    (void)fprintf(out, "{\n    \"version\": %d", group->version);
+    if (group->version == 0) {
+        print_text(out, ",\n    ", "reason", group->reason);
+    } else {
+        print_text(out, ",\n    ", "name", group->name);
+        print_charge(out, "current", group->current);
+        print_charge(out, "peak", group->peak);
+        print_charge(out, "max", group->max);
+        print_charge(out, "limit", group->limit);
+        print_charge(out, "high", group->high);
+        print_charge(out, "anon", group->anonymous);
+        print_charge(out, "file", group->file);
+        print_charge(out, "shmem", group->shmem);
+        print_charge(out, "kernel", group->kernel);
+        print_charge(out, "swap", group->swap);
+        print_charge(out, "unreclaimable", oh_cgroup_unreclaimable(group));
+        print_charge(out, "high_events", group->high_events);
+        print_charge(out, "max_events", group->max_events);
+        print_charge(out, "oom_events", group->oom_events);
+        print_charge(out, "oom_kills", group->oom_kills);
+    }
+    (void)fputs("\n  }", out);
+}
+
+static void print_verdict(FILE *out, const struct oh_verdict *verdict)
+{
+    print_key(out, ",\n  ", "verdict");
+    (void)fputs("[", out);
+    for (size_t i = 0; i < verdict->count; i++) {
+        const struct oh_finding *const finding = &verdict->findings[i];
+        print_text(out, i == 0 ? "\n    {" : ",\n    {", "kind", oh_finding_key(finding->kind));
+        if (finding->part != OH_PART_COUNT) {
+            print_text(out, ", ", "part", oh_part_key(finding->part));
+        }
+        print_bytes(out, ", ", "bytes", finding->bytes);
+        print_bytes(out, ", ", "standard_error", finding->error);
+        print_text(out, ", ", "text", finding->text);
+        (void)fputs("}", out);
+    }
+    (void)fputs("\n  ]", out);
+}
+
+static void print_notes(FILE *out, const struct oh_list *notes)
+{
+    print_key(out, ",\n  ", "notes");
+    (void)fputs("[", out);
+    for (size_t i = 0; notes != NULL && i < notes->count; i++) {
+        (void)fputs(i == 0 ? "" : ", ", out);
+        oh_json_print_string(out, notes->texts[i]);
+    }
+    (void)fputs("]", out);
+}
+
+static void print_look(FILE *out, const struct oh_look *look)
+{
+    (void)fprintf(out, ",\n  \"pid\": %d", (int)look->pid);
+    print_bytes(out, ",\n  ", "rss", look->resident);
+    print_bytes(out, ",\n  ", "swapped", look->swapped);
+    print_bytes(out, ",\n  ", "hugetlb", look->huge_bytes);
+    print_bool(out, ",\n  ", "recorded", look->has_recording);
+    print_bool(out, ",\n  ", "maps_recorded", look->has_mapped);
+    print_bool(out, ",\n  ", "go", look->is_go);
+    print_parts(out, look);
+    print_live(out, look);
+    print_go_names(out, look);
+}
+
+void oh_json_print(FILE *out, const struct oh_memory_report *report)
+{
+    print_text(out, "{\n  ", "title", report->title);
+    if (report->look != NULL) {
+        print_look(out, report->look);
+    }
+    if (report->stats != NULL) {
+        print_stats(out, report->stats);
+    }
+    if (report->group != NULL) {
+        print_cgroup(out, report->group);
+    }
+    if (report->verdict != NULL) {
+        print_verdict(out, report->verdict);
+    }
+    if (report->advice != NULL && report->advice->bytes != 0) {
+        print_bytes(out, ",\n  ", "gomemlimit", (double)report->advice->bytes);
+    }
+    if (report->advice != NULL && report->advice->text[0] != '\0') {
+        print_text(out, ",\n  ", "gomemlimit_text", report->advice->text);
+    }
+    print_notes(out, report->notes);
+    (void)fputs("\n}\n", out);
+}

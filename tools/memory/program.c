@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a process runs.
+
+#include "memory/program.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "profile/elf.h"
+
+static char *read_exe(const char *link)
+{
+    static const char deleted[] = " (deleted)";
+    char target[PATH_MAX];
+    const ssize_t length = readlink(link, target, sizeof target - 1);
+    if (length < 0) {
+        return NULL;
+    }
+    target[length] = '\0';
+    if (oh_str_ends_with(target, deleted)) {
+        target[(size_t)length - strlen(deleted)] = '\0';
+    }
+    return strdup(target);
+}
+
+// Go's linker leaves its build id in a note, in stripped programs too.
+static bool is_go_file(const char *path)
+{
+    struct stat info;
+    struct oh_elf elf;
+    bool is_go = false;
+    const int fd = oh_file_open_regular(path, &info);
+    if (fd < 0) {
+        return false;
+    }
+    void *const bytes = info.st_size > 0
+                            ? mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0)
+                            : MAP_FAILED;
+    if (bytes != MAP_FAILED) {
+        is_go = oh_elf_open(&elf, bytes, (size_t)info.st_size) == 0 &&
+                oh_elf_go_build_id(&elf).data != NULL;
+        (void)munmap(bytes, (size_t)info.st_size);
+    }
+    (void)close(fd);
+    return is_go;
+}
+
+static bool has_library(const struct oh_smaps *smaps, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < smaps->count; i++) {
+        const char *const base = oh_path_base(smaps->maps[i].name);
+        for (size_t k = 0; k < count; k++) {
+            if (strncmp(base, names[k], strlen(names[k])) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static int find_go_module(void *arg, const struct oh_format_module *module, uint32_t number)
+{
+    (void)number;
+    bool *const is_go = arg;
+    *is_go = *is_go || (module->flags & OH_MODULE_GO) != 0;
+    return 0;
+}
+
+int oh_program_get(const char *root, pid_t pid, const struct oh_smaps *smaps, struct oh_view *view,
+                   struct oh_program *program)
+{
+    static const char *const libcs[] = {"libc.so", "libc-2.", "ld-musl"};
+    struct oh_program found = {0};
+    char *const link = oh_str_printf("%s/proc/%d/exe", root, (int)pid);
+    if (link == NULL) {
+        return -ENOMEM;
+    }
+    found.exe = read_exe(link);
+    found.is_go = is_go_file(link);
+    free(link);
+    if (view != NULL) {
+        (void)oh_view_each_module(view, find_go_module, &found.is_go);
+    }
+    found.has_libc = !found.is_go || has_library(smaps, libcs, sizeof libcs / sizeof libcs[0]);
+    *program = found;
+    return 0;
+}
+
+void oh_program_fini(struct oh_program *program)
+{
+    free(program->exe);
+    *program = (struct oh_program){0};
+}
+
+// The recording has no table of maps in this version of the format.
+int oh_mapped_read(struct oh_view *view, struct oh_mapped_range **ranges, size_t *count,
+                   bool *has_mapped)
+{
+    (void)view;
+    *ranges = NULL;
+    *count = 0;
+    *has_mapped = false;
+    return 0;
+}

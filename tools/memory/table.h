@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The memory report as text. Elsewhere: the same as JSON (json), which stacks grew (report/diff).
+
+#ifndef OH_MEMORY_TABLE_H
+#define OH_MEMORY_TABLE_H
+
+#include <stdio.h>
+
+#include "base/list.h"
+#include "memory/advice.h"
+#include "memory/cgroup.h"
+#include "memory/gostats.h"
+#include "memory/look.h"
+#include "memory/verdict.h"
+
+// Everything that one report shows; what is NULL is not shown.
+struct oh_memory_report {
+    const char *title;
+    const char *what; // As it was named on the command line, for the hints.
+    const struct oh_look *look;
+    const struct oh_cgroup *group;
+    const struct oh_gostats *stats;
+    const struct oh_verdict *verdict;
+    const struct oh_advice *advice;
+    const struct oh_list *notes; // What makes the numbers less than complete.
+};
+
+void oh_table_print(FILE *out, const struct oh_memory_report *report);
+
+// The head alone: title and notes.
+void oh_table_print_head(FILE *out, const struct oh_memory_report *report);
+void oh_table_print_cgroup(FILE *out, const struct oh_cgroup *group);
+void oh_table_print_verdict(FILE *out, const struct oh_memory_report *report);
+
+#endif

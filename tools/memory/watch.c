@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Looks at a process over time.
+
+#include "memory/watch.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/human.h"
+
+// Opens the recording of the moment; false when there is none, with the reason.
+static bool open_recording(pid_t pid, const char *recording, struct oh_reader *reader, char *why,
+                           size_t why_size)
+{
+    struct oh_err err = {.text = ""};
+    const int result = recording != NULL ? oh_reader_open_file(reader, recording, &err)
+                                         : oh_reader_open_pid(reader, pid, &err);
+    if (result == 0 && reader->pid == 0) {
+        // It ended since: what it left is no live process's.
+        oh_reader_close(reader);
+        (void)snprintf(why, why_size, "the process has ended");
+        return false;
+    }
+    if (result < 0) {
+        (void)snprintf(why, why_size, "%s", err.text);
+    }
+    return result == 0;
+}
+
+static int take_look(struct oh_watch *watch, pid_t pid, const char *recording, bool is_last,
+                     struct oh_err *err)
+{
+    struct oh_reader reader = {0};
+    char why[sizeof watch->not_recorded] = "";
+    const bool is_first = watch->count == 0;
+    const bool has_reader = open_recording(pid, recording, &reader, why, sizeof why);
+    const struct oh_look_request request = {
+        .root = "", .pid = pid, .view = has_reader ? &reader.view : NULL};
+    const int result = oh_look_take(&request, &watch->looks[watch->count], err);
+    if (result < 0) {
+        if (has_reader) {
+            oh_reader_close(&reader);
+        }
+        return result;
+    }
+    watch->count++;
+    if (is_first) {
+        (void)snprintf(watch->not_recorded, sizeof watch->not_recorded, "%s", why);
+        watch->has_first = has_reader;
+        watch->first = reader;
+        return 0;
+    }
+    if (watch->has_last) {
+        oh_reader_close(&watch->last);
+    }
+    watch->has_last = has_reader;
+    watch->last = reader;
+    if (!is_last) {
+        // Only the ends are compared block by block.
+        oh_look_fini(&watch->looks[watch->count - 1]);
+    }
+    return 0;
+}
+
+static void sleep_until(const struct timespec *begin, uint64_t after_ns)
+{
+    const uint64_t ns = (uint64_t)begin->tv_nsec + after_ns;
+    const struct timespec until = {.tv_sec = begin->tv_sec + (time_t)(ns / 1000000000u),
+                                   .tv_nsec = (long)(ns % 1000000000u)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {}
+}
+
+int oh_watch_take(pid_t pid, const char *recording, uint64_t duration_ns, struct oh_watch *watch,
+                  struct oh_err *err)
+{
+    struct timespec begin = {0};
+    const size_t wanted = duration_ns == 0 ? 1 : OH_VERDICT_LOOKS;
+    *watch = (struct oh_watch){0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &begin);
+    int result = 0;
+    for (size_t i = 0; i < wanted && result == 0; i++) {
+        if (i > 0) {
+            sleep_until(&begin, duration_ns / (wanted - 1) * i);
+        }
+        result = take_look(watch, pid, recording, i + 1 == wanted, err);
+    }
+    return result;
+}
+
+void oh_watch_fini(struct oh_watch *watch)
+{
+    for (size_t i = 0; i < watch->count; i++) {
+        oh_look_fini(&watch->looks[i]);
+    }
+    if (watch->has_first) {
+        oh_reader_close(&watch->first);
+    }
+    if (watch->has_last) {
+        oh_reader_close(&watch->last);
+    }
+    *watch = (struct oh_watch){0};
+}
+
+static int note_recording(const struct oh_watch *watch, const struct oh_look *look,
+                          struct oh_list *notes)
+{
+    const struct oh_reader *const reader = watch->has_last ? &watch->last : &watch->first;
+    char size[OH_HUMAN_BYTES];
+    int result = 0;
+    if (!look->is_exact) {
+        oh_human_format_bytes((double)reader->view.header->sample_bytes, size);
+        result = oh_list_add(notes,
+                             "sampled, one per %s on average: C live is an estimate, and retention "
+                             "a difference with the same error",
+                             size);
+    }
+    const double outside = look->allocated - look->live.allocated;
+    const double error = 2 * sqrt(look->allocated_variance);
+    if (result == 0 && outside > 0.02 * look->allocated + error && outside > 64 * 1024) {
+        oh_human_format_bytes(outside, size);
+        result = oh_list_add(notes,
+                             "%s of recorded live blocks lie outside of the allocator's areas that "
+                             "were found: they are counted where they lie",
+                             size);
+    }
+    return result == 0 ? oh_reader_collect_warnings(reader, notes) : result;
+}
+
+int oh_watch_collect_notes(const struct oh_watch *watch, struct oh_list *notes)
+{
+    const struct oh_look *const look = &watch->looks[watch->count - 1];
+    int result = 0;
+    if (look->has_recording) {
+        result = note_recording(watch, look, notes);
+    } else {
+        result = oh_list_add(notes,
+                             "%s; so live blocks and what the allocator keeps cannot be told "
+                             "apart",
+                             watch->not_recorded);
+    }
+    if (result == 0 && !look->has_pages) {
+        result = oh_list_add(notes,
+                             "/proc/%d/pagemap may not be read: a map with several owners is "
+                             "split by their sizes",
+                             (int)look->pid);
+    } else if (result == 0 && !look->has_memory) {
+        result = oh_list_add(notes, "its memory may not be read (ptrace permission): thread stacks "
+                                    "and glibc's arenas are told by their places");
+    }
+    if (result == 0 && !look->has_mapped) {
+        result = oh_list_add(notes, "what C code maps is not recorded: %s",
+                             look->is_go && look->has_libc
+                                 ? "it cannot be told from the Go runtime's maps, but for its heap"
+                                 : "it is unclaimed");
+    }
+    return result;
+}
+
+int oh_watch_parse_duration(const char *text, uint64_t *duration_ns)
+{
+    const uint64_t week_s = 7 * 24 * 3600;
+    char *end = NULL;
+    if (text[0] < '0' || text[0] > '9') {
+        return -EINVAL;
+    }
+    errno = 0;
+    uint64_t seconds = strtoull(text, &end, 10);
+    const uint64_t unit = strcmp(end, "") == 0 || strcmp(end, "s") == 0 ? 1
+                          : strcmp(end, "m") == 0                       ? 60
+                          : strcmp(end, "h") == 0                       ? 3600
+                                                                        : 0;
+    if (unit == 0) {
+        return -EINVAL;
+    }
+    if (errno != 0 || seconds == 0 || seconds > week_s / unit) {
+        return -ERANGE;
+    }
+    seconds *= unit;
+    *duration_ns = seconds * 1000000000u;
+    return 0;
+}

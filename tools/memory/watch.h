@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Looks at a process once, or several times at equal distances, each time together with what its
+// recording says at that moment. The recordings of the first and the last look are kept, so that
+// their stacks can be compared.
+
+#ifndef OH_MEMORY_WATCH_H
+#define OH_MEMORY_WATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/list.h"
+#include "memory/look.h"
+#include "memory/verdict.h"
+#include "reader/reader.h"
+
+struct oh_watch {
+    struct oh_look looks[OH_VERDICT_LOOKS];
+    size_t count; // Looks taken; 0: not one could be.
+    struct oh_reader first;
+    struct oh_reader last;
+    bool has_first;         // The process was recorded at the first look,
+    bool has_last;          // and at the last one.
+    char not_recorded[512]; // Why it was not, at the first look.
+};
+
+// duration_ns 0: one look. recording: its path, when it is known; NULL: the one that the process
+// maps. Returns 0; a process that ends meanwhile, or may not be looked into, is told in err with a
+// negative errno, and the looks until then stand.
+int oh_watch_take(pid_t pid, const char *recording, uint64_t duration_ns, struct oh_watch *watch,
+                  struct oh_err *err);
+void oh_watch_fini(struct oh_watch *watch);
+
+// One sentence for each thing that makes the last look less than complete. 0 or -ENOMEM.
+int oh_watch_collect_notes(const struct oh_watch *watch, struct oh_list *notes);
+
+// "30s", "5m", "2h", "90": 0 and the time; -EINVAL, -ERANGE (0, or more than a week).
+int oh_watch_parse_duration(const char *text, uint64_t *duration_ns);
+
+#endif
