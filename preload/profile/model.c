@@ -464,6 +464,8 @@ int oh_profile_add_sample(struct oh_profile *profile, const struct oh_profile_sa
         known->values[i] = add_saturating(known->values[i], sample->values[i]);
         known->variances[i] += sample->variances[i];
     }
+    for (int i = 0; i < OH_RESIDENCY_COUNT; i++)
+        known->residency[i] += sample->residency[i];
     return 0;
 }
 

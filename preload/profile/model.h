@@ -31,6 +31,10 @@ enum oh_profile_value {
     OH_VALUE_COUNT
 };
 
+// Bytes of what is in use, by what its pages are; the rest of it was never touched. Only where it
+// was asked for (oh_writer_options), and not in a profile's file.
+enum oh_profile_residency { OH_RESIDENCY_RESIDENT, OH_RESIDENCY_SWAPPED, OH_RESIDENCY_COUNT };
+
 // The string labels of a sample, in the order in which they are written.
 enum oh_profile_label {
     OH_LABEL_HEAP,
@@ -79,6 +83,7 @@ struct oh_profile_sample {
     uint32_t labels[OH_LABEL_COUNT]; // 0: the sample has no such label.
     int64_t values[OH_VALUE_COUNT];
     double variances[OH_VALUE_COUNT]; // Of the estimates; 0 where a value is exact.
+    double residency[OH_RESIDENCY_COUNT];
 };
 
 // One of a set's: the index of an entry + 1, 0 when it is empty; and the entry's hash, so that the

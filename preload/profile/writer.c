@@ -33,6 +33,7 @@ enum {
 struct holding {
     uint64_t objects, bytes;
     double objects_variance, bytes_variance;
+    double residency[OH_RESIDENCY_COUNT];
 };
 
 struct build {
@@ -192,6 +193,7 @@ static void set_values(const struct build *build, const struct oh_view_stack *st
     sample->variances[OH_VALUE_ALLOC_SPACE] = sane_variance(stack->alloc_bytes_variance);
     sample->variances[OH_VALUE_INUSE_OBJECTS] = sane_variance(held.objects_variance);
     sample->variances[OH_VALUE_INUSE_SPACE] = sane_variance(held.bytes_variance);
+    memcpy(sample->residency, held.residency, sizeof sample->residency);
 }
 
 // Whether a stack has anything to show and is of a kind that profiles show: what the program, or C
@@ -273,6 +275,18 @@ static int get_holding(struct build *build, uint32_t stack, struct holding **hel
     return 0;
 }
 
+// Of [address, address + size), which stands for so many bytes of what is held.
+static void add_residency(const struct build *build, uint64_t address, uint64_t size,
+                          uint64_t bytes, struct holding *held)
+{
+    double parts[OH_RESIDENCY_COUNT] = {0};
+    if (build->options == NULL || build->options->measure == NULL)
+        return;
+    build->options->measure(build->options->measure_arg, address, size, parts);
+    for (int i = 0; i < OH_RESIDENCY_COUNT; i++)
+        held->residency[i] += parts[i] * (double)bytes;
+}
+
 static int add_block(void *arg, const struct oh_view_block *block)
 {
     struct build *build = arg;
@@ -284,6 +298,7 @@ static int add_block(void *arg, const struct oh_view_block *block)
         return rc;
     held->objects += block->weight;
     held->bytes += block->bytes;
+    add_residency(build, block->address, block->size, block->bytes, held);
     if (build->view->header->mode == OH_MODE_EXACT)
         return 0;
     double weight =
@@ -319,7 +334,9 @@ static int add_ranges(struct build *build)
             rc = count_call(build, &calls, range->call, &is_new);
         if (rc != 0)
             break;
-        held->bytes += range->end - range->begin;
+        uint64_t bytes = range->end - range->begin;
+        held->bytes += bytes;
+        add_residency(build, range->begin, bytes, bytes, held);
         if (is_new)
             held->objects += UINT64_C(1) << build->view->header->weight_shift;
     }

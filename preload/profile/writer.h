@@ -25,6 +25,10 @@ struct oh_writer_options {
     size_t comment_count;
     bool (*stop)(void *arg); // Asked now and then; true gives up with -ETIMEDOUT. May be NULL.
     void *stop_arg;
+    // Which part of [address, address + size) is resident, and which is swapped out, from 0 to 1.
+    // NULL: the samples' residency stays 0.
+    void (*measure)(void *arg, uint64_t address, uint64_t size, double parts[OH_RESIDENCY_COUNT]);
+    void *measure_arg;
 };
 
 // Initialises the profile and fills it. options may be NULL. 0; -ENOMEM: the arena's bound is

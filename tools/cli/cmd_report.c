@@ -19,6 +19,7 @@ enum {
     OH_REPORT_FOCUS,
     OH_REPORT_LIMIT,
     OH_REPORT_DIFF,
+    OH_REPORT_RESIDENT,
     OH_REPORT_BINARY,
 };
 
@@ -33,6 +34,7 @@ static const struct oh_cli_option options[] = {
     {OH_REPORT_FOCUS, "focus", "RE", "only stacks with a function, file or module that matches"},
     {OH_REPORT_LIMIT, "limit", "N", "stacks shown (20), 0: all"},
     {OH_REPORT_DIFF, "diff", NULL, "compare two: OLD NEW, what grew first"},
+    {OH_REPORT_RESIDENT, "resident", NULL, "of a live process: what is resident of each stack's"},
     {OH_REPORT_BINARY, "binary", "DIR",
      "look for binaries and debug files in DIR, too, by build id (repeatable)"},
     {0},
@@ -92,6 +94,7 @@ static int take_option(const struct oh_cli_command *command, struct oh_report_op
     case OH_REPORT_FOCUS: o->query.focus = value; return 0;
     case OH_REPORT_LIMIT: return take_limit(command, &o->query, value);
     case OH_REPORT_DIFF: o->is_diff = true; return 0;
+    case OH_REPORT_RESIDENT: o->query.is_resident = true; return 0;
     case OH_REPORT_BINARY: o->dirs[o->dir_count++] = value; return 0;
     default: return -1;
     }
@@ -111,6 +114,9 @@ static int parse(const struct oh_cli_command *command, int argc, char **argv,
             return OH_EXIT_USAGE;
         }
     }
+    if (o->is_diff && o->query.is_resident) {
+        return oh_cli_usage(command, "--resident and --diff do not go together");
+    }
     const int wanted = o->is_diff ? 2 : 1;
     if (argc - p.first != wanted) {
         return oh_cli_usage(command, o->is_diff ? "--diff needs two: OLD NEW"
@@ -124,7 +130,9 @@ static int parse(const struct oh_cli_command *command, int argc, char **argv,
 static int report_one(const struct oh_report_options *o, struct oh_err *err)
 {
     struct oh_input input;
-    int result = oh_input_open(&input, o->operands[0], o->dirs, o->dir_count, err);
+    int result = o->query.is_resident
+                     ? oh_input_open_resident(&input, o->operands[0], o->dirs, o->dir_count, err)
+                     : oh_input_open(&input, o->operands[0], o->dirs, o->dir_count, err);
     if (result < 0) {
         return result;
     }

@@ -4,6 +4,7 @@
 
 #include "cli/input.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 #include "base/path.h"
 #include "cli/words.h"
+#include "memory/residency.h"
 #include "profile/decode.h"
 #include "profile/gunzip.h"
 
@@ -56,15 +58,38 @@ static char *recording_title(const struct oh_reader *reader)
                          is_alive ? "running, " : "gone, ", state);
 }
 
+static int build(struct oh_input *input, struct oh_reader *reader, const char *const *dirs,
+                 size_t dir_count, bool is_resident, struct oh_err *err)
+{
+    if (!is_resident) {
+        return oh_export_build(reader, dirs, dir_count, &input->made, &input->warnings, err);
+    }
+    if (reader->pid == 0) {
+        return oh_err_set(err, -ESRCH,
+                          "%s: the process is gone, and with it what was resident\ntry: the report "
+                          "without --resident",
+                          reader->path);
+    }
+    struct oh_residency_source source;
+    int result = oh_residency_open("", reader->pid, &source, err);
+    if (result == 0) {
+        const struct oh_export_measure measure = {oh_residency_measure, &source};
+        result = oh_export_build_measured(reader, dirs, dir_count, &measure, &input->made,
+                                          &input->warnings, err);
+        oh_residency_close(&source);
+    }
+    return result;
+}
+
 static int open_recording(struct oh_input *input, const char *what, const char *const *dirs,
-                          size_t dir_count, struct oh_err *err)
+                          size_t dir_count, bool is_resident, struct oh_err *err)
 {
     struct oh_reader reader;
     int result = oh_reader_open(&reader, what, err);
     if (result < 0) {
         return result;
     }
-    result = oh_export_build(&reader, dirs, dir_count, &input->made, &input->warnings, err);
+    result = build(input, &reader, dirs, dir_count, is_resident, err);
     if (result == 0) {
         input->title = recording_title(&reader);
     }
@@ -72,16 +97,23 @@ static int open_recording(struct oh_input *input, const char *what, const char *
     return result;
 }
 
-int oh_input_open(struct oh_input *input, const char *what, const char *const *dirs,
-                  size_t dir_count, struct oh_err *err)
+static int open_any(struct oh_input *input, const char *what, const char *const *dirs,
+                    size_t dir_count, bool is_resident, struct oh_err *err)
 {
     struct oh_input opened = {0};
     pid_t pid = 0;
     int result = 0;
-    if (oh_reader_target(what, &pid) == OH_TARGET_FILE && looks_like_profile(what)) {
+    const bool is_profile =
+        oh_reader_target(what, &pid) == OH_TARGET_FILE && looks_like_profile(what);
+    if (is_profile && is_resident) {
+        result = oh_err_set(err, -EINVAL,
+                            "%s is a profile, which has no residency\ntry: --resident with the PID "
+                            "of a live process",
+                            what);
+    } else if (is_profile) {
         result = open_profile(&opened, what, err);
     } else {
-        result = open_recording(&opened, what, dirs, dir_count, err);
+        result = open_recording(&opened, what, dirs, dir_count, is_resident, err);
     }
     if (result == 0 && opened.title == NULL) {
         result = oh_err_no_memory(err);
@@ -94,6 +126,18 @@ int oh_input_open(struct oh_input *input, const char *what, const char *const *d
     *input = opened;
     input->made.profile.arena = &input->made.arena;
     return 0;
+}
+
+int oh_input_open(struct oh_input *input, const char *what, const char *const *dirs,
+                  size_t dir_count, struct oh_err *err)
+{
+    return open_any(input, what, dirs, dir_count, false, err);
+}
+
+int oh_input_open_resident(struct oh_input *input, const char *what, const char *const *dirs,
+                           size_t dir_count, struct oh_err *err)
+{
+    return open_any(input, what, dirs, dir_count, true, err);
 }
 
 void oh_input_close(struct oh_input *input)

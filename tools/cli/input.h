@@ -24,6 +24,10 @@ int oh_input_open(struct oh_input *input, const char *what, const char *const *d
                   size_t dir_count, struct oh_err *err);
 void oh_input_close(struct oh_input *input);
 
+// The same with what is resident of it: a live process only, by its PID or its recording.
+int oh_input_open_resident(struct oh_input *input, const char *what, const char *const *dirs,
+                           size_t dir_count, struct oh_err *err);
+
 // As the renderer takes it; valid while the input is open.
 struct oh_report_input oh_input_for_report(const struct oh_input *input);
 

@@ -200,15 +200,32 @@ static int find_behind(struct oh_claiming *c, size_t map, uint64_t start, uint64
     return is_module ? oh_claims_add(&c->claims, start, end, part) : 0;
 }
 
+// Whether the map at this place is address space that is held for the future.
+static bool is_reserve(const struct oh_smaps *smaps, size_t at, uint64_t edge)
+{
+    const uint64_t least = 1 << 20;
+    if (at >= smaps->count || !is_anonymous(&smaps->maps[at]) || smaps->maps[at].permissions != 0) {
+        return false;
+    }
+    const struct oh_smap *const map = &smaps->maps[at];
+    return map->end - map->start >= least && (map->start == edge || map->end == edge);
+}
+
 // Between the program and where libraries are mapped (and not beside either) there is nothing but
-// Go's heap. In a Go program without C everything without a name is Go's.
+// Go's heap. Its tables begin and end in address space that it reserved. In a Go program without C
+// everything without a name is Go's.
 static int find_go(struct oh_claiming *c, size_t map, uint64_t start, uint64_t end)
 {
-    (void)map;
+    const struct oh_smaps *const smaps = c->facts->smaps;
     const uint64_t lowest = UINT64_C(1) << 36;
     const uint64_t highest = UINT64_C(0x550000000000);
     const bool is_heap = start >= lowest && end <= highest;
-    return is_heap || !c->facts->has_libc ? oh_claims_add(&c->claims, start, end, OH_PART_GO) : 0;
+    const bool is_table =
+        !c->facts->has_mapped &&
+        ((map > 0 && is_reserve(smaps, map - 1, start)) || is_reserve(smaps, map + 1, end));
+    return is_heap || is_table || !c->facts->has_libc
+               ? oh_claims_add(&c->claims, start, end, OH_PART_GO)
+               : 0;
 }
 
 // An allocator of which no block is recorded: what is left is taken to be its, when nothing else

@@ -27,8 +27,8 @@ static int open_file(const char *root, pid_t pid, const char *name)
 int oh_pages_open(const char *root, pid_t pid, struct oh_pages *pages)
 {
     struct oh_pages opened = {.map_fd = -1, .mem_fd = -1};
-    opened.window = malloc(OH_PAGES_WINDOW * sizeof opened.window[0]);
-    if (opened.window == NULL) {
+    opened.windows = calloc(OH_PAGES_WINDOWS, sizeof opened.windows[0]);
+    if (opened.windows == NULL) {
         return -ENOMEM;
     }
     opened.map_fd = open_file(root, pid, "pagemap");
@@ -45,7 +45,10 @@ void oh_pages_close(struct oh_pages *pages)
     if (pages->mem_fd >= 0) {
         (void)close(pages->mem_fd);
     }
-    free(pages->window);
+    for (size_t i = 0; pages->windows != NULL && i < OH_PAGES_WINDOWS; i++) {
+        free(pages->windows[i].words);
+    }
+    free(pages->windows);
     *pages = (struct oh_pages){.map_fd = -1, .mem_fd = -1};
 }
 
@@ -59,25 +62,39 @@ bool oh_pages_has_memory(const struct oh_pages *pages)
     return pages->map_fd >= 0 && pages->mem_fd >= 0;
 }
 
-// The word of a page; 0 when there is none.
-static uint64_t page_word(struct oh_pages *pages, uint64_t page)
+// Fills the window with the pages from first on. Without memory for it there is none in it.
+static void read_window(const struct oh_pages *pages, struct oh_pages_window *window,
+                        uint64_t first)
 {
-    if (page - pages->window_first >= pages->window_count) {
-        pages->window_first = page;
-        pages->window_count = 0;
-        const size_t bytes = OH_PAGES_WINDOW * sizeof pages->window[0];
-        const ssize_t got = pages->map_fd < 0 ? 0
-                                              : pread(pages->map_fd, pages->window, bytes,
-                                                      (off_t)(page * sizeof pages->window[0]));
-        if (got <= 0) {
-            return 0;
-        }
-        pages->window_count = (size_t)got / sizeof pages->window[0];
-        if (pages->window_count == 0) {
-            return 0;
-        }
+    const size_t bytes = OH_PAGES_WINDOW * sizeof window->words[0];
+    window->first = first;
+    window->count = 0;
+    window->is_read = true;
+    if (window->words == NULL) {
+        window->words = malloc(bytes);
     }
-    return pages->window[page - pages->window_first];
+    if (window->words == NULL || pages->map_fd < 0) {
+        return;
+    }
+    const off_t at = (off_t)(first * sizeof window->words[0]);
+    const ssize_t got = pread(pages->map_fd, window->words, bytes, at);
+    window->count = got > 0 ? (size_t)got / sizeof window->words[0] : 0;
+}
+
+// The word of a page: false when the map has none.
+static bool find_word(struct oh_pages *pages, uint64_t page, uint64_t *word)
+{
+    const uint64_t first = page / OH_PAGES_WINDOW * OH_PAGES_WINDOW;
+    struct oh_pages_window *const window =
+        &pages->windows[page / OH_PAGES_WINDOW % OH_PAGES_WINDOWS];
+    if (!window->is_read || window->first != first) {
+        read_window(pages, window, first);
+    }
+    if (page - first >= window->count) {
+        return false;
+    }
+    *word = window->words[page - first];
+    return true;
 }
 
 struct oh_residency oh_pages_count(struct oh_pages *pages, uint64_t start, uint64_t end)
@@ -87,9 +104,9 @@ struct oh_residency oh_pages_count(struct oh_pages *pages, uint64_t start, uint6
         const uint64_t page = start / OH_PAGE_BYTES;
         const uint64_t page_end = (page + 1) * OH_PAGE_BYTES;
         const uint64_t bytes = (page_end < end ? page_end : end) - start;
-        const uint64_t word = page_word(pages, page);
-        if (pages->window_count == 0) {
-            break; // No map, or no more of it.
+        uint64_t word = 0;
+        if (!find_word(pages, page, &word)) {
+            break;
         }
         if ((word & present_bit) != 0) {
             sum.resident += bytes;
@@ -104,8 +121,8 @@ struct oh_residency oh_pages_count(struct oh_pages *pages, uint64_t start, uint6
 uint64_t oh_pages_next_resident(struct oh_pages *pages, uint64_t start, uint64_t end)
 {
     for (uint64_t page = start / OH_PAGE_BYTES; page * OH_PAGE_BYTES < end; page++) {
-        const uint64_t word = page_word(pages, page);
-        if (pages->window_count == 0) {
+        uint64_t word = 0;
+        if (!find_word(pages, page, &word)) {
             break;
         }
         if ((word & present_bit) != 0) {

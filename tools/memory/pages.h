@@ -15,14 +15,21 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { OH_PAGE_BYTES = 4096 };
+enum { OH_PAGE_BYTES = 4096, OH_PAGES_WINDOWS = 256 };
 
+// A piece of the page map, of 64 MiB of addresses.
+struct oh_pages_window {
+    uint64_t first; // Number of its first page.
+    size_t count;   // Words in it; fewer at the end of the addresses.
+    bool is_read;
+    uint64_t *words;
+};
+
+// Pieces that were read are kept, so that what is asked in any order is read once: up to 32 MiB.
 struct oh_pages {
     int map_fd; // -1: may not be read.
     int mem_fd; // -1: the same.
-    uint64_t *window;
-    uint64_t window_first; // Number of its first page.
-    size_t window_count;
+    struct oh_pages_window *windows;
 };
 
 // Bytes of a range by what its pages are; what is neither was never touched.
@@ -38,8 +45,8 @@ void oh_pages_close(struct oh_pages *pages);
 bool oh_pages_has_map(const struct oh_pages *pages);
 bool oh_pages_has_memory(const struct oh_pages *pages);
 
-// Counts the bytes of [start, end); its ends need not be those of pages. Quick when ranges come in
-// the order of their addresses. Without a map, and past the process's end, nothing is resident.
+// Counts the bytes of [start, end); its ends need not be those of pages. Without a map, and past the
+// process's end, nothing is resident.
 struct oh_residency oh_pages_count(struct oh_pages *pages, uint64_t start, uint64_t end);
 
 // The first resident page at or after start and before end: its address, or end.

@@ -42,14 +42,17 @@ static int warn_modules(const struct oh_symbols *symbols, struct oh_list *warnin
 }
 
 static int build(struct oh_reader *reader, const struct oh_symbol_source *source,
-                 struct oh_export *made, struct oh_list *warnings)
+                 const struct oh_export_measure *measure, struct oh_export *made,
+                 struct oh_list *warnings)
 {
     struct oh_symbols symbols = {0};
     int result = oh_symbols_init(&symbols, &made->arena, &reader->view, source, false);
     if (result < 0) {
         return result;
     }
-    const struct oh_writer_options options = {.time_ns = oh_reader_time_ns(reader)};
+    const struct oh_writer_options options = {.time_ns = oh_reader_time_ns(reader),
+                                              .measure = measure->measure,
+                                              .measure_arg = measure->arg};
     result = oh_writer_build(&reader->view, &symbols, &options, &made->arena, &made->profile);
     if (result == 0) {
         result = warn_modules(&symbols, warnings);
@@ -61,6 +64,14 @@ static int build(struct oh_reader *reader, const struct oh_symbol_source *source
 int oh_export_build(struct oh_reader *reader, const char *const *dirs, size_t dir_count,
                     struct oh_export *made, struct oh_list *warnings, struct oh_err *err)
 {
+    const struct oh_export_measure none = {0};
+    return oh_export_build_measured(reader, dirs, dir_count, &none, made, warnings, err);
+}
+
+int oh_export_build_measured(struct oh_reader *reader, const char *const *dirs, size_t dir_count,
+                             const struct oh_export_measure *measure, struct oh_export *made,
+                             struct oh_list *warnings, struct oh_err *err)
+{
     struct oh_source *source = NULL;
     int result = oh_source_create(dirs, dir_count, reader->pid, &source, err);
     if (result < 0) {
@@ -69,7 +80,7 @@ int oh_export_build(struct oh_reader *reader, const char *const *dirs, size_t di
     *made = (struct oh_export){0};
     result = oh_arena_init_large(&made->arena, arena_max_bytes);
     if (result == 0) {
-        result = build(reader, oh_source_ops(source), made, warnings);
+        result = build(reader, oh_source_ops(source), measure, made, warnings);
     }
     oh_source_destroy(source);
     if (result < 0) {

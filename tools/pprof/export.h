@@ -25,6 +25,15 @@ struct oh_export {
 // oh_reader_collect_warnings.
 int oh_export_build(struct oh_reader *reader, const char *const *dirs, size_t dir_count,
                     struct oh_export *made, struct oh_list *warnings, struct oh_err *err);
+
+// The same with the residency of every sample: measure as in struct oh_writer_options.
+struct oh_export_measure {
+    void (*measure)(void *arg, uint64_t address, uint64_t size, double parts[OH_RESIDENCY_COUNT]);
+    void *arg;
+};
+int oh_export_build_measured(struct oh_reader *reader, const char *const *dirs, size_t dir_count,
+                             const struct oh_export_measure *measure, struct oh_export *made,
+                             struct oh_list *warnings, struct oh_err *err);
 void oh_export_fini(struct oh_export *made);
 
 // Writes the gzipped profile to `path` through a file beside it that is renamed when it is

@@ -89,6 +89,15 @@ static void print_reserved(FILE *out, const struct oh_report_sum *reserved)
                   size);
 }
 
+static void print_resident_total(FILE *out, const struct oh_report_sum *sum)
+{
+    char resident[OH_REPORT_CELL_BYTES];
+    char swapped[OH_REPORT_CELL_BYTES];
+    oh_report_format_value(OH_VALUE_INUSE_SPACE, sum->residency[OH_RESIDENCY_RESIDENT], resident);
+    oh_report_format_value(OH_VALUE_INUSE_SPACE, sum->residency[OH_RESIDENCY_SWAPPED], swapped);
+    (void)fprintf(out, "  resident   %s of what is in use, %s swapped out\n", resident, swapped);
+}
+
 // In use by the values of a label; nothing when there are fewer of them than `least`.
 static void print_parts(FILE *out, const struct oh_report_query *query,
                         const struct oh_profile *profile, enum oh_profile_label label,
@@ -169,16 +178,40 @@ static void print_value(FILE *out, const struct oh_report_row *row, enum oh_prof
     oh_report_print_cell(out, text, width);
 }
 
+static void print_bytes(FILE *out, double bytes, int width)
+{
+    char text[OH_REPORT_CELL_BYTES];
+    oh_report_format_value(OH_VALUE_INUSE_SPACE, bytes, text);
+    oh_report_print_cell(out, text, width);
+}
+
+// What of it is in use, by what its pages are.
+static void print_residency(FILE *out, const struct oh_report_row *row)
+{
+    const double in_use = row->values[OH_VALUE_INUSE_SPACE];
+    const double resident = row->residency[OH_RESIDENCY_RESIDENT];
+    const double swapped = row->residency[OH_RESIDENCY_SWAPPED];
+    const double untouched = in_use - resident - swapped;
+    print_bytes(out, resident, OH_REPORT_SIZE_WIDTH);
+    print_bytes(out, swapped, OH_REPORT_SIZE_WIDTH);
+    print_bytes(out, untouched >= 1 ? untouched : 0, OH_REPORT_SIZE_WIDTH);
+}
+
 static void print_row(FILE *out, const struct oh_profile *profile, const struct oh_report_row *row,
-                      enum oh_profile_value sort, double whole, double cumulative)
+                      const struct oh_report_query *query, double whole, double cumulative)
 {
     const struct oh_profile_sample *const sample = &profile->samples[row->sample];
+    const enum oh_profile_value sort = query->sort;
     char error[OH_REPORT_CELL_BYTES];
     oh_report_format_error(row->values[sort], row->variances[sort], error);
     print_value(out, row, OH_VALUE_INUSE_SPACE, OH_REPORT_SIZE_WIDTH);
     print_value(out, row, OH_VALUE_INUSE_OBJECTS, OH_REPORT_COUNT_WIDTH);
-    print_value(out, row, OH_VALUE_ALLOC_SPACE, OH_REPORT_SIZE_WIDTH);
-    print_value(out, row, OH_VALUE_ALLOC_OBJECTS, OH_REPORT_COUNT_WIDTH);
+    if (query->is_resident) {
+        print_residency(out, row);
+    } else {
+        print_value(out, row, OH_VALUE_ALLOC_SPACE, OH_REPORT_SIZE_WIDTH);
+        print_value(out, row, OH_VALUE_ALLOC_OBJECTS, OH_REPORT_COUNT_WIDTH);
+    }
     print_share(out, row->values[sort], whole);
     print_share(out, cumulative, whole);
     oh_report_print_cell(out, error, OH_REPORT_ERROR_WIDTH);
@@ -189,21 +222,33 @@ static void print_row(FILE *out, const struct oh_profile *profile, const struct 
     (void)fputc('\n', out);
 }
 
+static void print_heads(FILE *out, const struct oh_report_query *query)
+{
+    (void)fprintf(out, "\n%4s%*s%*s", "#", OH_REPORT_SIZE_WIDTH, "in use", OH_REPORT_COUNT_WIDTH,
+                  "objects");
+    if (query->is_resident) {
+        (void)fprintf(out, "%*s%*s%*s", OH_REPORT_SIZE_WIDTH, "resident", OH_REPORT_SIZE_WIDTH,
+                      "swapped", OH_REPORT_SIZE_WIDTH, "untouched");
+    } else {
+        (void)fprintf(out, "%*s%*s", OH_REPORT_SIZE_WIDTH, "allocated", OH_REPORT_COUNT_WIDTH,
+                      "objects");
+    }
+    (void)fprintf(out, "%*s%*s%*s  %s\n", OH_REPORT_SHARE_WIDTH, "share", OH_REPORT_SHARE_WIDTH,
+                  "sum", OH_REPORT_ERROR_WIDTH, "error", "labels");
+}
+
 static void print_rows(FILE *out, const struct oh_report_input *input,
                        const struct oh_report_query *query, const struct oh_report_rows *rows)
 {
     const size_t shown =
         query->limit != 0 && query->limit < rows->count ? query->limit : rows->count;
-    (void)fprintf(out, "\n%4s%*s%*s%*s%*s%*s%*s%*s  %s\n", "#", OH_REPORT_SIZE_WIDTH, "in use",
-                  OH_REPORT_COUNT_WIDTH, "objects", OH_REPORT_SIZE_WIDTH, "allocated",
-                  OH_REPORT_COUNT_WIDTH, "objects", OH_REPORT_SHARE_WIDTH, "share",
-                  OH_REPORT_SHARE_WIDTH, "sum", OH_REPORT_ERROR_WIDTH, "error", "labels");
+    print_heads(out, query);
     const double whole = rows->total.values[query->sort];
     double cumulative = 0;
     for (size_t i = 0; i < shown; i++) {
         cumulative += rows->rows[i].values[query->sort];
         (void)fprintf(out, "%4zu", i + 1);
-        print_row(out, input->profile, &rows->rows[i], query->sort, whole, cumulative);
+        print_row(out, input->profile, &rows->rows[i], query, whole, cumulative);
     }
     if (shown < rows->count) {
         char rest[OH_REPORT_CELL_BYTES];
@@ -257,6 +302,9 @@ int oh_report_render(FILE *out, const struct oh_report_input *input,
     print_total(out, "in use", &rows.total, OH_VALUE_INUSE_SPACE, OH_VALUE_INUSE_OBJECTS);
     print_total(out, "allocated", &rows.total, OH_VALUE_ALLOC_SPACE, OH_VALUE_ALLOC_OBJECTS);
     print_reserved(out, &rows.reserved);
+    if (query->is_resident) {
+        print_resident_total(out, &rows.total);
+    }
     print_labelled(out, query, input->profile);
     print_filters(out, query, &rows);
     (void)fprintf(out, "  sorted by  %s: share, sum and error are of it\n",

@@ -170,6 +170,13 @@ static int compare_rows(const void *a, const void *b, void *arg)
     return compare_u32(x->sample, y->sample);
 }
 
+static void add_residency(double sum[OH_RESIDENCY_COUNT], const double part[OH_RESIDENCY_COUNT])
+{
+    for (int i = 0; i < OH_RESIDENCY_COUNT; i++) {
+        sum[i] += part[i];
+    }
+}
+
 // One row per sample, then one per stack that looks different. Returns how many are left.
 static size_t fill_rows(const struct oh_profile *profile, struct oh_report_row *rows)
 {
@@ -179,6 +186,7 @@ static size_t fill_rows(const struct oh_profile *profile, struct oh_report_row *
             rows[i].values[v] = (double)profile->samples[i].values[v];
             rows[i].variances[v] = profile->samples[i].variances[v];
         }
+        memcpy(rows[i].residency, profile->samples[i].residency, sizeof rows[i].residency);
     }
     qsort_r(rows, profile->sample_count, sizeof rows[0], compare_samples,
             (void *)(uintptr_t)profile);
@@ -193,6 +201,7 @@ static size_t fill_rows(const struct oh_profile *profile, struct oh_report_row *
             last->values[v] += rows[i].values[v];
             last->variances[v] += rows[i].variances[v];
         }
+        add_residency(last->residency, rows[i].residency);
     }
     return count;
 }
@@ -203,6 +212,7 @@ static void add_to_sum(struct oh_report_sum *sum, const struct oh_report_row *ro
         sum->values[i] += row->values[i];
         sum->variances[i] += row->variances[i];
     }
+    add_residency(sum->residency, row->residency);
     sum->rows++;
 }
 

@@ -21,12 +21,14 @@ struct oh_report_query {
     const char *kind;           // A list "mmap,shm"; NULL: any but "reserve".
     const char *focus;          // A POSIX extended expression; NULL: any.
     size_t limit;               // Rows shown; 0: all.
+    bool is_resident;           // Shows what is resident of what is in use.
 };
 
 // Sums over rows; the variances of independent estimates add up.
 struct oh_report_sum {
     double values[OH_VALUE_COUNT];
     double variances[OH_VALUE_COUNT];
+    double residency[OH_RESIDENCY_COUNT];
     size_t rows;
 };
 
@@ -34,6 +36,7 @@ struct oh_report_row {
     uint32_t sample; // One of its samples: their frames and labels look alike.
     double values[OH_VALUE_COUNT];
     double variances[OH_VALUE_COUNT];
+    double residency[OH_RESIDENCY_COUNT];
 };
 
 struct oh_report_rows {

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Residency for the profile's writer.
+
+#include "memory/residency.h"
+
+#include <errno.h>
+
+int oh_residency_open(const char *root, pid_t pid, struct oh_residency_source *source,
+                      struct oh_err *err)
+{
+    const int result = oh_pages_open(root, pid, &source->pages);
+    if (result < 0) {
+        return oh_err_no_memory(err);
+    }
+    if (!oh_pages_has_map(&source->pages)) {
+        oh_pages_close(&source->pages);
+        return oh_err_set(
+            err, -EACCES,
+            "process %d: which of its pages are resident (/proc/%d/pagemap) may not "
+            "be read\ntry: the same command as the user of that process, or with sudo",
+            (int)pid, (int)pid);
+    }
+    return 0;
+}
+
+void oh_residency_close(struct oh_residency_source *source)
+{
+    oh_pages_close(&source->pages);
+}
+
+void oh_residency_measure(void *arg, uint64_t address, uint64_t size,
+                          double parts[OH_RESIDENCY_COUNT])
+{
+    struct oh_residency_source *const source = arg;
+    if (size == 0 || address + size < address) {
+        return;
+    }
+    const struct oh_residency found = oh_pages_count(&source->pages, address, address + size);
+    parts[OH_RESIDENCY_RESIDENT] = (double)found.resident / (double)size;
+    parts[OH_RESIDENCY_SWAPPED] = (double)found.swapped / (double)size;
+}
