@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/human.h"
 #include "base/path.h"
 #include "base/proc.h"
 #include "cli/cli.h"
@@ -13,6 +14,7 @@
 #include "cli/words.h"
 #include "memory/json.h"
 #include "memory/table.h"
+#include "memory/trim.h"
 #include "memory/watch.h"
 #include "reader/reader.h"
 
@@ -20,10 +22,12 @@ enum {
     OH_MEMORY_WATCH = OH_CLI_LONG_ONLY,
     OH_MEMORY_GO,
     OH_MEMORY_JSON,
+    OH_MEMORY_TRIM,
 };
 
 static const struct oh_cli_option options[] = {
     {OH_MEMORY_WATCH, "watch", "TIME", "look several times within TIME (30s, 5m): what grows"},
+    {OH_MEMORY_TRIM, "trim", NULL, "have the process's allocator give back what it keeps"},
     {OH_MEMORY_GO, "go", "URL", "ask a Go program's net/http/pprof (http://HOST:PORT)"},
     {OH_MEMORY_JSON, "json", NULL, "print one JSON object"},
     {0},
@@ -33,6 +37,7 @@ struct oh_memory_options {
     uint64_t watch_ns; // 0: one look.
     const char *url;
     bool is_json;
+    bool is_trim;
     const char *what;
 };
 
@@ -48,6 +53,7 @@ struct oh_memory_run {
     struct oh_advice advice;
     struct oh_list notes;
     char *title;
+    char *trimmed;
 };
 
 // The exit status when the command is over, -1 to go on.
@@ -66,6 +72,7 @@ static int parse(const struct oh_cli_command *command, int argc, char **argv,
             }
             break;
         case OH_MEMORY_GO: o->url = value; break;
+        case OH_MEMORY_TRIM: o->is_trim = true; break;
         case OH_MEMORY_JSON: o->is_json = true; break;
         default: return p.status;
         }
@@ -122,9 +129,8 @@ static char *make_title(const struct oh_memory_run *r)
 
 static int print_report(struct oh_memory_run *r, struct oh_err *err)
 {
-    const struct oh_look *const look = &r->watch.looks[r->watch.count - 1];
-    int result = oh_watch_collect_notes(&r->watch, &r->notes);
-    oh_verdict_find(r->watch.looks, r->watch.count, &r->verdict);
+    const struct oh_look *const look = oh_watch_last(&r->watch);
+    const int result = oh_watch_collect_notes(&r->watch, &r->notes);
     find_advice(r, look);
     r->title = make_title(r);
     if (result < 0 || r->title == NULL) {
@@ -137,6 +143,7 @@ static int print_report(struct oh_memory_run *r, struct oh_err *err)
                                             .stats = r->has_stats ? &r->stats : NULL,
                                             .verdict = &r->verdict,
                                             .advice = &r->advice,
+                                            .trimmed = r->trimmed,
                                             .notes = &r->notes};
     if (r->o->is_json) {
         oh_json_print(stdout, &report);
@@ -144,6 +151,29 @@ static int print_report(struct oh_memory_run *r, struct oh_err *err)
     }
     oh_table_print(stdout, &report);
     return r->verdict.c_live_grows ? oh_memory_stacks_print(stdout, &r->watch, err) : 0;
+}
+
+// The verdict is of the looks before; the table shows what is left.
+static int trim(struct oh_memory_run *r, struct oh_err *err)
+{
+    const char *call = NULL;
+    const double before = oh_watch_last(&r->watch)->resident;
+    int result = oh_trim(r->pid, &call, err);
+    if (result < 0) {
+        return result;
+    }
+    result = oh_watch_look_again(&r->watch, err);
+    if (result == 0) {
+        const double after = oh_watch_last(&r->watch)->resident;
+        char given[OH_HUMAN_BYTES];
+        char left[OH_HUMAN_BYTES];
+        oh_human_format_bytes(before > after ? before - after : 0, given);
+        oh_human_format_bytes(after, left);
+        r->trimmed = oh_str_printf("%s gave back %s: the resident size is now %s; the table above "
+                                   "is of after it",
+                                   call, given, left);
+    }
+    return result;
 }
 
 // Without a look: the control group and what anybody may read of a process.
@@ -168,6 +198,12 @@ static int report_live(const struct oh_memory_options *o, pid_t pid, const char 
             (void)oh_list_add(&r.notes, "--go: %s", asked.text);
         }
     }
+    if (r.watch.count > 0) {
+        oh_verdict_find(r.watch.looks, r.watch.count, &r.verdict);
+    }
+    if (looked == 0 && o->is_trim) {
+        result = trim(&r, err);
+    }
     if (oh_cgroup_read("", pid, &r.group) < 0) {
         result = oh_err_no_memory(err);
     } else if (r.watch.count > 0) {
@@ -183,6 +219,7 @@ static int report_live(const struct oh_memory_options *o, pid_t pid, const char 
     oh_watch_fini(&r.watch);
     oh_list_fini(&r.notes);
     free(r.title);
+    free(r.trimmed);
     return result;
 }
 

@@ -224,6 +224,9 @@ void oh_json_print(FILE *out, const struct oh_memory_report *report)
     if (report->verdict != NULL) {
         print_verdict(out, report->verdict);
     }
+    if (report->trimmed != NULL) {
+        print_text(out, ",\n  ", "trimmed", report->trimmed);
+    }
     if (report->advice != NULL && report->advice->bytes != 0) {
         print_bytes(out, ",\n  ", "gomemlimit", (double)report->advice->bytes);
     }

@@ -223,6 +223,9 @@ void oh_table_print_verdict(FILE *out, const struct oh_memory_report *report)
         (void)fprintf(out, "%s%-10s %s\n", i == 0 ? "\n" : "", i == 0 ? "Verdict:" : "",
                       verdict->findings[i].text);
     }
+    if (report->trimmed != NULL) {
+        (void)fprintf(out, "%-10s %s\n", "Trimmed:", report->trimmed);
+    }
     if (report->advice != NULL && report->advice->text[0] != '\0') {
         (void)fprintf(out, "%-10s %s\n", "GOMEMLIMIT:", report->advice->text);
     }

@@ -23,6 +23,7 @@ struct oh_memory_report {
     const struct oh_gostats *stats;
     const struct oh_verdict *verdict;
     const struct oh_advice *advice;
+    const char *trimmed;         // What was given back.
     const struct oh_list *notes; // What makes the numbers less than complete.
 };
 

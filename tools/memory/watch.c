@@ -32,38 +32,68 @@ static bool open_recording(pid_t pid, const char *recording, struct oh_reader *r
     return result == 0;
 }
 
-static int take_look(struct oh_watch *watch, pid_t pid, const char *recording, bool is_last,
-                     struct oh_err *err)
+// A look and the recording that goes with it; nothing is held on failure.
+static int look_now(const struct oh_watch *watch, struct oh_look *look, struct oh_reader *reader,
+                    bool *has_reader, char *why, size_t why_size, struct oh_err *err)
 {
-    struct oh_reader reader = {0};
-    char why[sizeof watch->not_recorded] = "";
-    const bool is_first = watch->count == 0;
-    const bool has_reader = open_recording(pid, recording, &reader, why, sizeof why);
+    *reader = (struct oh_reader){0};
+    *has_reader = open_recording(watch->pid, watch->recording, reader, why, why_size);
     const struct oh_look_request request = {
-        .root = "", .pid = pid, .view = has_reader ? &reader.view : NULL};
-    const int result = oh_look_take(&request, &watch->looks[watch->count], err);
+        .root = "", .pid = watch->pid, .view = *has_reader ? &reader->view : NULL};
+    const int result = oh_look_take(&request, look, err);
+    if (result < 0 && *has_reader) {
+        oh_reader_close(reader);
+    }
+    return result;
+}
+
+static void keep_last(struct oh_watch *watch, const struct oh_reader *reader, bool has_reader)
+{
+    if (watch->has_last) {
+        oh_reader_close(&watch->last);
+    }
+    watch->has_last = has_reader;
+    watch->last = *reader;
+}
+
+static int take_look(struct oh_watch *watch, bool is_last, struct oh_err *err)
+{
+    struct oh_reader reader;
+    bool has_reader = false;
+    char why[sizeof watch->not_recorded] = "";
+    const int result =
+        look_now(watch, &watch->looks[watch->count], &reader, &has_reader, why, sizeof why, err);
     if (result < 0) {
-        if (has_reader) {
-            oh_reader_close(&reader);
-        }
         return result;
     }
     watch->count++;
-    if (is_first) {
+    if (watch->count == 1) {
         (void)snprintf(watch->not_recorded, sizeof watch->not_recorded, "%s", why);
         watch->has_first = has_reader;
         watch->first = reader;
         return 0;
     }
-    if (watch->has_last) {
-        oh_reader_close(&watch->last);
-    }
-    watch->has_last = has_reader;
-    watch->last = reader;
+    keep_last(watch, &reader, has_reader);
     if (!is_last) {
         // Only the ends are compared block by block.
         oh_look_fini(&watch->looks[watch->count - 1]);
     }
+    return 0;
+}
+
+int oh_watch_look_again(struct oh_watch *watch, struct oh_err *err)
+{
+    struct oh_look look;
+    struct oh_reader reader;
+    bool has_reader = false;
+    char why[sizeof watch->not_recorded];
+    const int result = look_now(watch, &look, &reader, &has_reader, why, sizeof why, err);
+    if (result < 0) {
+        return result;
+    }
+    oh_look_fini(oh_watch_last(watch));
+    *oh_watch_last(watch) = look;
+    keep_last(watch, &reader, has_reader);
     return 0;
 }
 
@@ -80,14 +110,14 @@ int oh_watch_take(pid_t pid, const char *recording, uint64_t duration_ns, struct
 {
     struct timespec begin = {0};
     const size_t wanted = duration_ns == 0 ? 1 : OH_VERDICT_LOOKS;
-    *watch = (struct oh_watch){0};
+    *watch = (struct oh_watch){.pid = pid, .recording = recording};
     (void)clock_gettime(CLOCK_MONOTONIC, &begin);
     int result = 0;
     for (size_t i = 0; i < wanted && result == 0; i++) {
         if (i > 0) {
             sleep_until(&begin, duration_ns / (wanted - 1) * i);
         }
-        result = take_look(watch, pid, recording, i + 1 == wanted, err);
+        result = take_look(watch, i + 1 == wanted, err);
     }
     return result;
 }
@@ -104,6 +134,11 @@ void oh_watch_fini(struct oh_watch *watch)
         oh_reader_close(&watch->last);
     }
     *watch = (struct oh_watch){0};
+}
+
+struct oh_look *oh_watch_last(struct oh_watch *watch)
+{
+    return &watch->looks[watch->count - 1];
 }
 
 static int note_recording(const struct oh_watch *watch, const struct oh_look *look,

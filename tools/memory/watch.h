@@ -20,7 +20,9 @@
 
 struct oh_watch {
     struct oh_look looks[OH_VERDICT_LOOKS];
-    size_t count; // Looks taken; 0: not one could be.
+    pid_t pid;
+    const char *recording; // As given; the caller's.
+    size_t count;          // Looks taken; 0: not one could be.
     struct oh_reader first;
     struct oh_reader last;
     bool has_first;         // The process was recorded at the first look,
@@ -33,7 +35,13 @@ struct oh_watch {
 // negative errno, and the looks until then stand.
 int oh_watch_take(pid_t pid, const char *recording, uint64_t duration_ns, struct oh_watch *watch,
                   struct oh_err *err);
+
+// One more look, in the place of the last one. 0 or a negative errno with err: the last one stays.
+int oh_watch_look_again(struct oh_watch *watch, struct oh_err *err);
 void oh_watch_fini(struct oh_watch *watch);
+
+// The look that the table shows: the last one.
+struct oh_look *oh_watch_last(struct oh_watch *watch);
 
 // One sentence for each thing that makes the last look less than complete. 0 or -ENOMEM.
 int oh_watch_collect_notes(const struct oh_watch *watch, struct oh_list *notes);

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A function's address by its library's dynamic symbols.
+
+#include "memory/remote_symbol.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "profile/elf.h"
+
+// The address inside the file; -ENOENT.
+static int find_in_file(const struct oh_elf *elf, const char *function, uint64_t *address)
+{
+    Elf64_Shdr symbols;
+    Elf64_Shdr strings;
+    if (!oh_elf_find_section(elf, ".dynsym", &symbols) ||
+        !oh_elf_find_section(elf, ".dynstr", &strings)) {
+        return -ENOENT;
+    }
+    const struct oh_elf_bytes table = oh_elf_section_bytes(elf, &symbols);
+    const struct oh_elf_bytes names = oh_elf_section_bytes(elf, &strings);
+    const size_t length = strlen(function);
+    for (size_t at = 0; at + sizeof(Elf64_Sym) <= table.len; at += sizeof(Elf64_Sym)) {
+        Elf64_Sym symbol;
+        memcpy(&symbol, table.data + at, sizeof symbol);
+        if (ELF64_ST_TYPE(symbol.st_info) == STT_FUNC && symbol.st_shndx != SHN_UNDEF &&
+            symbol.st_name < names.len && names.len - symbol.st_name > length &&
+            memcmp(names.data + symbol.st_name, function, length + 1) == 0) {
+            *address = symbol.st_value;
+            return 0;
+        }
+    }
+    return -ENOENT;
+}
+
+// What is added to the file's addresses, from the map of its first bytes.
+static bool find_bias(const struct oh_elf *elf, const struct oh_smap *map, uint64_t *bias)
+{
+    for (size_t i = 0; i < elf->segment_count; i++) {
+        Elf64_Phdr segment;
+        if (oh_elf_segment(elf, i, &segment) && segment.p_type == PT_LOAD) {
+            const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+            *bias = map->start - map->offset - (segment.p_vaddr - segment.p_offset) / page * page;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int find_in_map(const char *path, const struct oh_smap *map, const char *function,
+                       uint64_t *address)
+{
+    struct stat info;
+    struct oh_elf elf;
+    const int fd = oh_file_open_regular(path, &info);
+    if (fd < 0) {
+        return fd;
+    }
+    // Another file may lie at the path now.
+    int result = info.st_ino == map->inode && info.st_size > 0 ? 0 : -ENOENT;
+    void *bytes = MAP_FAILED;
+    if (result == 0) {
+        bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        result = bytes == MAP_FAILED ? -errno : 0;
+    }
+    if (result == 0) {
+        uint64_t bias = 0;
+        uint64_t value = 0;
+        result = oh_elf_open(&elf, bytes, (size_t)info.st_size);
+        result = result == 0 ? find_in_file(&elf, function, &value) : result;
+        if (result == 0 && find_bias(&elf, map, &bias)) {
+            *address = value + bias;
+        }
+        (void)munmap(bytes, (size_t)info.st_size);
+    }
+    (void)close(fd);
+    return result;
+}
+
+int oh_remote_symbol_find(const char *root, pid_t pid, const struct oh_smaps *smaps,
+                          const char *library, const char *function, uint64_t *address)
+{
+    for (size_t i = 0; i < smaps->count; i++) {
+        const struct oh_smap *const map = &smaps->maps[i];
+        if (map->offset != 0 || map->inode == 0 ||
+            strncmp(oh_path_base(map->name), library, strlen(library)) != 0) {
+            continue;
+        }
+        char *const path = oh_str_printf("%s/proc/%d/root%s", root, (int)pid, map->name);
+        const int result = path != NULL ? find_in_map(path, map, function, address) : -ENOMEM;
+        free(path);
+        return result;
+    }
+    return -ENOENT;
+}

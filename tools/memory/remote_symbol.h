@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where a function of a library is in a live process, by the library's dynamic symbols.
+
+#ifndef OH_MEMORY_REMOTE_SYMBOL_H
+#define OH_MEMORY_REMOTE_SYMBOL_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "memory/smaps.h"
+
+// library: how its file's name begins ("libc.so"). 0 and the run-time address; -ENOENT: the process
+// has no such library, or that has no such function; another negative errno of its file.
+int oh_remote_symbol_find(const char *root, pid_t pid, const struct oh_smaps *smaps,
+                          const char *library, const char *function, uint64_t *address);
+
+#endif
