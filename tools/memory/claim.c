@@ -153,25 +153,39 @@ static int claim_glibc(struct oh_claiming *c)
     return result == 0 ? each_gap(c, is_writable_memory, find_blocks) : result;
 }
 
-// Without the memory: what the kernel keeps huge pages out of, above a guard, is a thread's stack.
-static int find_guarded(struct oh_claiming *c, size_t map, uint64_t start, uint64_t end)
+static bool is_closed(const struct oh_smap *map)
 {
-    const struct oh_smap *const maps = c->facts->smaps->maps;
-    const bool has_guard = map > 0 && maps[map - 1].end == maps[map].start &&
-                           maps[map - 1].permissions == 0 && is_anonymous(&maps[map - 1]);
-    return maps[map].is_stack && has_guard ? oh_claims_add(&c->claims, start, end, OH_PART_STACKS)
-                                           : 0;
+    return is_anonymous(map) && map->permissions == 0;
 }
 
-// Memory with a live block in it is its allocator's. glibc's own was found; of another's, of which
-// nothing else is known, it is all that lies around the block.
+// Without the memory, by the shape: what the kernel keeps huge pages out of, above a guard, is a
+// thread's stack; what begins at a multiple of 64 MiB and is closed up to the next is an arena.
+static int find_shape(struct oh_claiming *c, size_t map, uint64_t start, uint64_t end)
+{
+    const struct oh_smaps *const smaps = c->facts->smaps;
+    const struct oh_smap *const maps = smaps->maps;
+    const uint64_t arena_align = UINT64_C(64) << 20;
+    const bool has_guard =
+        map > 0 && maps[map - 1].end == maps[map].start && is_closed(&maps[map - 1]);
+    const bool has_rest = map + 1 < smaps->count && maps[map + 1].start == maps[map].end &&
+                          is_closed(&maps[map + 1]) && maps[map + 1].end % arena_align == 0;
+    if (maps[map].is_stack && has_guard) {
+        return oh_claims_add(&c->claims, start, end, OH_PART_STACKS);
+    }
+    return has_rest && start % arena_align == 0
+               ? oh_claims_add(&c->claims, start, end, OH_PART_HEAP)
+               : 0;
+}
+
+// Memory with a live block in it is its allocator's. glibc's own was found, if it could be read; of
+// another's, of which nothing else is known, it is all that lies around the block.
 static int find_live(struct oh_claiming *c, size_t map, uint64_t start, uint64_t end)
 {
     (void)map;
     const struct oh_live *const live = c->facts->live;
     const enum oh_allocator allocator = c->facts->allocator;
     int result = 0;
-    if (allocator != OH_ALLOCATOR_GLIBC) {
+    if (allocator != OH_ALLOCATOR_GLIBC || !oh_pages_has_memory(c->facts->pages)) {
         return oh_live_has(live, start, end) ? oh_claims_add(&c->claims, start, end, OH_PART_HEAP)
                                              : 0;
     }
@@ -204,7 +218,7 @@ static int find_behind(struct oh_claiming *c, size_t map, uint64_t start, uint64
 static bool is_reserve(const struct oh_smaps *smaps, size_t at, uint64_t edge)
 {
     const uint64_t least = 1 << 20;
-    if (at >= smaps->count || !is_anonymous(&smaps->maps[at]) || smaps->maps[at].permissions != 0) {
+    if (at >= smaps->count || !is_closed(&smaps->maps[at])) {
         return false;
     }
     const struct oh_smap *const map = &smaps->maps[at];
@@ -239,7 +253,8 @@ static int find_foreign(struct oh_claiming *c, size_t map, uint64_t start, uint6
 static int claim_by_place(struct oh_claiming *c)
 {
     const struct oh_claim_facts *const facts = c->facts;
-    int result = each_gap(c, is_writable_memory, find_guarded);
+    const bool was_read = oh_pages_has_memory(facts->pages) && c->budget > 0;
+    int result = was_read ? 0 : each_gap(c, is_writable_memory, find_shape);
     if (result == 0 && facts->live != NULL) {
         result = each_gap(c, is_writable_memory, find_live);
     }
