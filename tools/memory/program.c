@@ -14,7 +14,12 @@
 #include <unistd.h>
 
 #include "base/path.h"
+#include "profile/arena.h"
 #include "profile/elf.h"
+#include "profile/ranges.h"
+
+// What the ranges of a recording may take in memory.
+static const size_t ranges_max_bytes = (size_t)1 << 30;
 
 static char *read_exe(const char *link)
 {
@@ -100,13 +105,56 @@ void oh_program_fini(struct oh_program *program)
     *program = (struct oh_program){0};
 }
 
-// The recording has no table of maps in this version of the format.
+// OH_PART_UNCLAIMED for a kind that we do not know.
+static enum oh_memory_part part_of_kind(uint8_t kind)
+{
+    switch (kind) {
+    case OH_KIND_MMAP: return OH_PART_MMAP;
+    case OH_KIND_RESERVE: return OH_PART_RESERVE;
+    case OH_KIND_SHM: return OH_PART_SHM;
+    case OH_KIND_FILE: return OH_PART_FILES;
+    case OH_KIND_GO_RUNTIME: return OH_PART_GO;
+    case OH_KIND_ALLOCATOR: return OH_PART_HEAP;
+    default: return OH_PART_UNCLAIMED;
+    }
+}
+
+static int copy_ranges(const struct oh_view_ranges *known, struct oh_mapped_range **ranges,
+                       size_t *count)
+{
+    struct oh_mapped_range *const copied = calloc((size_t)known->count + 1, sizeof copied[0]);
+    if (copied == NULL) {
+        return -ENOMEM;
+    }
+    for (uint64_t i = 0; i < known->count; i++) {
+        const enum oh_memory_part part = part_of_kind(known->ranges[i].kind);
+        if (part != OH_PART_UNCLAIMED) {
+            copied[(*count)++] =
+                (struct oh_mapped_range){known->ranges[i].begin, known->ranges[i].end, part};
+        }
+    }
+    *ranges = copied;
+    return 0;
+}
+
 int oh_mapped_read(struct oh_view *view, struct oh_mapped_range **ranges, size_t *count,
                    bool *has_mapped)
 {
-    (void)view;
+    struct oh_arena arena;
+    struct oh_view_ranges known;
     *ranges = NULL;
     *count = 0;
-    *has_mapped = false;
-    return 0;
+    *has_mapped = view != NULL && oh_ranges_recorded(view);
+    if (!*has_mapped) {
+        return 0;
+    }
+    int result = oh_arena_init(&arena, ranges_max_bytes);
+    if (result == 0) {
+        result = oh_ranges_read(view, &arena, &known);
+        if (result == 0) {
+            result = copy_ranges(&known, ranges, count);
+        }
+        oh_arena_fini(&arena);
+    }
+    return result;
 }
