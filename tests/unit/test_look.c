@@ -53,7 +53,7 @@ static int take(struct oh_view *view)
 // The parts are what they should be, and add up.
 static void check_part(enum oh_memory_part part, double bytes)
 {
-    if (fabs(look.parts[part] - bytes) > 0.5) {
+    if (look.parts[part] != bytes) {
         fail_msg("%s: %.1f, want %.1f", oh_part_key(part), look.parts[part], bytes);
     }
 }
@@ -64,7 +64,7 @@ static void check_sum(void)
     for (int i = 0; i < OH_PART_COUNT; i++) {
         sum += look.parts[i];
     }
-    assert_true(fabs(sum - look.resident) < 1);
+    assert_true(sum == look.resident);
 }
 
 // A map all of whose first bytes are resident.

@@ -57,11 +57,11 @@ int oh_gostats_parse(const char *text, struct oh_gostats *stats)
 
 int oh_gostats_fetch(const char *url, struct oh_gostats *stats, struct oh_err *err)
 {
-    const char *const host = strncmp(url, "http://", 7) == 0 ? url + 7 : url;
-    const char *const path = strchr(host, '/');
-    const bool has_path = path != NULL && path[1] != '\0';
+    const char *const host = strncmp(url, "http://", 7) == 0 ? url + 7 : NULL;
+    const char *const path = host != NULL ? strchr(host, '/') : NULL;
+    const bool is_whole = host == NULL || (path != NULL && path[1] != '\0');
     char *const whole =
-        has_path ? strdup(url)
+        is_whole ? strdup(url)
                  : oh_str_printf("%s%sdebug/pprof/heap?debug=1", url, path != NULL ? "" : "/");
     char *body = NULL;
     if (whole == NULL) {

@@ -211,6 +211,19 @@ static int claim(struct oh_looking *l)
     return result;
 }
 
+// Whole bytes; what rounding leaves goes to the largest part, so that the parts still add up.
+static void round_parts(struct oh_look *look)
+{
+    double sum = 0;
+    int largest = 0;
+    for (int i = 0; i < OH_PART_COUNT; i++) {
+        look->parts[i] = floor(look->parts[i]);
+        sum += look->parts[i];
+        largest = look->parts[i] > look->parts[largest] ? i : largest;
+    }
+    look->parts[largest] += look->resident - sum;
+}
+
 static void fill(struct oh_looking *l)
 {
     struct oh_look *const look = l->look;
@@ -228,6 +241,7 @@ static void fill(struct oh_looking *l)
     sum_blocks(l);
     split_heap(look);
     look->parts[OH_PART_CHANGED] = (double)l->smaps.resident - (double)l->smaps.sum;
+    round_parts(look);
     look->free_pages = look->has_recording && look->is_exact && look->has_pages
                            ? fmax(0, look->heap - look->live.covered)
                            : -1;

@@ -1,0 +1,65 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# What `offheap memory --watch` says of programs that grow in one way, and of those that do not: each
+# case is told from its opposite.
+. "$OFFHEAP_SRC/tests/integration/lib.sh"
+. "$OFFHEAP_SRC/tests/integration/memory_lib.sh"
+hold=$OFFHEAP_FIXTURES/hold
+
+note "a leak"
+start "$hold" leak 20 8
+look --watch 2s
+verdict growing_c_live
+no_verdict retained
+expect_status 0 "$OFFHEAP_BIN" memory --watch 2s "$pid"
+expect_text out.txt '^Verdict: +growing: C live, \+[0-9.]+ MiB in 2 s'
+expect_text out.txt '^ +leak_small ' "the stack that leaks is not named"
+stop
+
+note "a leak, sampled"
+recorded=sampled
+start "$hold" leak 20 20
+look --watch 3s
+verdict growing_c_live
+stop
+recorded=exact
+
+note "large blocks"
+start "$hold" large 20 40
+look --watch 2s
+verdict growing_c_live
+no_verdict growing_maps
+stop
+
+note "a leak into what the allocator keeps"
+start "$hold" both 200 20
+look --watch 2s
+verdict growing_c_live
+verdict retained
+expect_text look.json 'the resident size does not show it'
+stop
+
+note "maps"
+start "$hold" maps 20 8
+look --watch 2s
+verdict growing_maps
+no_verdict growing_c_live
+stop
+
+note "nothing"
+start "$hold" leak 20
+look --watch 1s
+verdict not_growing
+no_verdict growing_.*
+stop
+
+note "not recorded: it grows, but why cannot be told"
+recorded=no
+start "$hold" leak 20 20
+look --watch 2s
+verdict growing_other
+expect_text look.json '"part": "allocator_unsplit"'
+stop
+
+finish
