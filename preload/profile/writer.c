@@ -275,16 +275,14 @@ static int get_holding(struct build *build, uint32_t stack, struct holding **hel
     return 0;
 }
 
-// Of [address, address + size), which stands for so many bytes of what is held.
-static void add_residency(const struct build *build, uint64_t address, uint64_t size,
-                          uint64_t bytes, struct holding *held)
+// [address, address + size) is held, and stands for so many bytes.
+static void hold(const struct build *build, struct holding *held, uint64_t address, uint64_t size,
+                 uint64_t bytes)
 {
-    double parts[OH_RESIDENCY_COUNT] = {0};
-    if (build->options == NULL || build->options->measure == NULL)
-        return;
-    build->options->measure(build->options->measure_arg, address, size, parts);
-    for (int i = 0; i < OH_RESIDENCY_COUNT; i++)
-        held->residency[i] += parts[i] * (double)bytes;
+    const struct oh_writer_options *options = build->options;
+    held->bytes += bytes;
+    if (options != NULL && options->measure != NULL)
+        options->measure(options->measure_arg, address, size, (double)bytes, held->residency);
 }
 
 static int add_block(void *arg, const struct oh_view_block *block)
@@ -297,8 +295,7 @@ static int add_block(void *arg, const struct oh_view_block *block)
     if (rc != 0)
         return rc;
     held->objects += block->weight;
-    held->bytes += block->bytes;
-    add_residency(build, block->address, block->size, block->bytes, held);
+    hold(build, held, block->address, block->size, block->bytes);
     if (build->view->header->mode == OH_MODE_EXACT)
         return 0;
     double weight =
@@ -335,8 +332,7 @@ static int add_ranges(struct build *build)
         if (rc != 0)
             break;
         uint64_t bytes = range->end - range->begin;
-        held->bytes += bytes;
-        add_residency(build, range->begin, bytes, bytes, held);
+        hold(build, held, range->begin, bytes, bytes);
         if (is_new)
             held->objects += UINT64_C(1) << build->view->header->weight_shift;
     }

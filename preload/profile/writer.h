@@ -25,9 +25,10 @@ struct oh_writer_options {
     size_t comment_count;
     bool (*stop)(void *arg); // Asked now and then; true gives up with -ETIMEDOUT. May be NULL.
     void *stop_arg;
-    // Which part of [address, address + size) is resident, and which is swapped out, from 0 to 1.
-    // NULL: the samples' residency stays 0.
-    void (*measure)(void *arg, uint64_t address, uint64_t size, double parts[OH_RESIDENCY_COUNT]);
+    // Adds to the residency what of [address, address + size) is resident and swapped out, in
+    // proportion to the bytes that it stands for. NULL: the samples' residency stays 0.
+    void (*measure)(void *arg, uint64_t address, uint64_t size, double bytes,
+                    double residency[OH_RESIDENCY_COUNT]);
     void *measure_arg;
 };
 

@@ -212,7 +212,7 @@ static void test_the_table(void **state)
     check_has(text, "        none  limit (memory.max)");
     check_has(text, "events: oom_kill 1\n");
     check_has(text, "Verdict:   one look");
-    check_has(text, "GOMEMLIMIT: GOMEMLIMIT=5MiB");
+    check_has(text, "Advice:    GOMEMLIMIT=5MiB");
     assert_null(strstr(text, "swapped out"));
     free(text);
     group.version = 0;

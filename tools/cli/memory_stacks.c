@@ -32,7 +32,6 @@ int oh_memory_stacks_print(FILE *out, struct oh_watch *watch, struct oh_err *err
                                               .limit = OH_MEMORY_STACKS};
         const struct oh_report_input from = {.title = "first look", .profile = &older.profile};
         const struct oh_report_input to = {.title = "last look", .profile = &newer.profile};
-        (void)fputc('\n', out);
         result = oh_report_render_change(out, &from, &to, &query, err);
         oh_export_fini(&newer);
     }

@@ -9,7 +9,7 @@ _offheap()
     local command=${COMP_WORDS[1]} words='' i
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        words='run export report list help version'
+        words='run export report memory list help version'
         mapfile -t COMPREPLY < <(compgen -W "$words --help --version" -- "$current")
         return
     fi
@@ -47,8 +47,9 @@ _offheap()
             words='-o --output --exact --sample --max-overhead --depth --max-bytes --dir --keep --allocator --help --'
             ;;
         export) words='-o --output --kind --binary --help' ;;
-        report) words='--sort --phase --kind --focus --limit --diff --binary --help' ;;
-        help) words='run export report list version' ;;
+        report) words='--sort --phase --kind --focus --limit --diff --resident --binary --help' ;;
+        memory) words='--watch --trim --go --json --help' ;;
+        help) words='run export report memory list version' ;;
         *) words='--help' ;;
         esac
         case $current in

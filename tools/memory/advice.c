@@ -100,7 +100,9 @@ void oh_advice_find(const struct oh_advice_facts *facts, struct oh_advice *advic
     }
     const bool gc_is_off = facts->gogc != NULL && strcmp(facts->gogc, "off") == 0;
     if (group->version == 0 || group->limit >= OH_CGROUP_NO_LIMIT) {
-        (void)snprintf(advice->text, size, "no advice: the process runs under no memory limit%s",
+        (void)snprintf(advice->text, size, "no advice: %s%s",
+                       group->version == 0 ? "whether the process runs under a limit is not known"
+                                           : "the process runs under no memory limit",
                        gc_is_off && facts->gomemlimit == NULL
                            ? "; GOGC=off without GOMEMLIMIT lets the heap grow without bound"
                            : "");

@@ -29,14 +29,15 @@ void oh_residency_close(struct oh_residency_source *source)
     oh_pages_close(&source->pages);
 }
 
-void oh_residency_measure(void *arg, uint64_t address, uint64_t size,
-                          double parts[OH_RESIDENCY_COUNT])
+void oh_residency_measure(void *arg, uint64_t address, uint64_t size, double bytes,
+                          double residency[OH_RESIDENCY_COUNT])
 {
     struct oh_residency_source *const source = arg;
     if (size == 0 || address + size < address) {
         return;
     }
     const struct oh_residency found = oh_pages_count(&source->pages, address, address + size);
-    parts[OH_RESIDENCY_RESIDENT] = (double)found.resident / (double)size;
-    parts[OH_RESIDENCY_SWAPPED] = (double)found.swapped / (double)size;
+    const double each = bytes / (double)size; // What a byte stands for.
+    residency[OH_RESIDENCY_RESIDENT] += each * (double)found.resident;
+    residency[OH_RESIDENCY_SWAPPED] += each * (double)found.swapped;
 }

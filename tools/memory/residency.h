@@ -22,7 +22,7 @@ int oh_residency_open(const char *root, pid_t pid, struct oh_residency_source *s
 void oh_residency_close(struct oh_residency_source *source);
 
 // arg: the source. For struct oh_writer_options.
-void oh_residency_measure(void *arg, uint64_t address, uint64_t size,
-                          double parts[OH_RESIDENCY_COUNT]);
+void oh_residency_measure(void *arg, uint64_t address, uint64_t size, double bytes,
+                          double residency[OH_RESIDENCY_COUNT]);
 
 #endif

@@ -227,7 +227,7 @@ void oh_table_print_verdict(FILE *out, const struct oh_memory_report *report)
         (void)fprintf(out, "%-10s %s\n", "Trimmed:", report->trimmed);
     }
     if (report->advice != NULL && report->advice->text[0] != '\0') {
-        (void)fprintf(out, "%-10s %s\n", "GOMEMLIMIT:", report->advice->text);
+        (void)fprintf(out, "%-10s %s\n", "Advice:", report->advice->text);
     }
 }
 

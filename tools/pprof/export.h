@@ -28,7 +28,8 @@ int oh_export_build(struct oh_reader *reader, const char *const *dirs, size_t di
 
 // The same with the residency of every sample: measure as in struct oh_writer_options.
 struct oh_export_measure {
-    void (*measure)(void *arg, uint64_t address, uint64_t size, double parts[OH_RESIDENCY_COUNT]);
+    void (*measure)(void *arg, uint64_t address, uint64_t size, double bytes,
+                    double residency[OH_RESIDENCY_COUNT]);
     void *arg;
 };
 int oh_export_build_measured(struct oh_reader *reader, const char *const *dirs, size_t dir_count,
