@@ -168,6 +168,26 @@ static void test_report_stacks_that_look_alike_are_one_row(void **state)
     oh_report_rows_fini(&rows);
 }
 
+// Rows that look alike add up; what is neither resident nor swapped out was never touched.
+static void test_report_resident_shows_what_the_pages_are(void **state)
+{
+    (void)state;
+    struct oh_report_query query = everything;
+    for (int i = 0; i < 2; i++) {
+        const uint32_t index = add_stack(&newer, "leaf main", "main", "malloc", 8192, 0);
+        newer.samples[index].residency[OH_RESIDENCY_RESIDENT] = 4096;
+        newer.samples[index].residency[OH_RESIDENCY_SWAPPED] = 1024;
+    }
+    query.is_resident = true;
+    (void)render(&query);
+    has("resident   8.00 KiB of what is in use, 2.00 KiB swapped out");
+    has("  16.0 KiB         20   8.00 KiB   2.00 KiB   6.00 KiB 100.0%");
+    has_not("  allocated    objects");
+    (void)render(&everything);
+    has("allocated    objects");
+    has_not("swapped");
+}
+
 static void test_report_estimates_show_their_error(void **state)
 {
     (void)state;
@@ -379,6 +399,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_report_largest_first_with_totals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_report_stacks_that_look_alike_are_one_row, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_report_resident_shows_what_the_pages_are, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_report_estimates_show_their_error, setup, teardown),
         cmocka_unit_test_setup_teardown(test_report_filters, setup, teardown),

@@ -146,6 +146,28 @@ static void test_build_exact_recording_gives_the_counters(void **state)
     assert_int_equal(oh_profile_block_bytes(sample), 100);
 }
 
+// Half of everything is resident, and 1000 bytes are swapped out of each block.
+static void measure(void *arg, uint64_t address, uint64_t size, double bytes,
+                    double residency[OH_RESIDENCY_COUNT])
+{
+    assert_ptr_equal(arg, &fixture);
+    assert_true(address != 0 && size != 0 && bytes >= (double)size);
+    residency[OH_RESIDENCY_RESIDENT] += bytes / 2;
+    residency[OH_RESIDENCY_SWAPPED] += 1000;
+}
+
+static void test_build_asks_for_the_residency_of_every_block(void **state)
+{
+    (void)state;
+    const struct oh_writer_options options = {.measure = measure, .measure_arg = &fixture};
+    oh_synthetic_sample(&fixture.recording, OH_MODE_EXACT);
+    assert_int_equal(build(&options), 0);
+    const struct oh_profile_sample *sample = find_sample("init", 1000);
+    assert_float_equal(sample->residency[OH_RESIDENCY_RESIDENT], 150, 1e-9);
+    assert_float_equal(sample->residency[OH_RESIDENCY_SWAPPED], 3000, 1e-9);
+    assert_float_equal(find_sample("main", 64)->residency[OH_RESIDENCY_RESIDENT], 0, 1e-9);
+}
+
 static void test_build_names_leaf_first_with_inlined_calls(void **state)
 {
     (void)state;
@@ -521,6 +543,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_build_exact_recording_gives_the_counters, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_build_asks_for_the_residency_of_every_block, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_build_names_leaf_first_with_inlined_calls, setup,
                                         teardown),
