@@ -185,12 +185,14 @@ static void print_without_look(struct oh_memory_run *r)
     }
 }
 
+// *was_seen: at least one look succeeded.
 static int report_live(const struct oh_memory_options *o, pid_t pid, const char *recording,
-                       struct oh_err *err)
+                       bool *was_seen, struct oh_err *err)
 {
     struct oh_memory_run r = {.o = o, .pid = pid};
     const int looked = oh_watch_take(pid, recording, o->watch_ns, &r.watch, err);
     int result = looked;
+    *was_seen = r.watch.count > 0;
     if (o->url != NULL && r.watch.count > 0) {
         struct oh_err asked;
         r.has_stats = oh_gostats_fetch(o->url, &r.stats, &asked) == 0;
@@ -248,30 +250,53 @@ static int report_dead(const struct oh_memory_options *o, struct oh_reader *read
     return result;
 }
 
-static int report(const struct oh_memory_options *o, struct oh_err *err)
+// The live process of what is named, 0: there is none. path: its recording, when that was named.
+static int find_live(const char *what, pid_t *pid, const char **path, struct oh_err *err)
 {
     struct oh_reader reader;
     struct oh_proc proc;
-    pid_t pid = 0;
-    if (oh_reader_target(o->what, &pid) == OH_TARGET_PID && oh_proc_get(pid, &proc) == 0) {
-        const bool is_alive = proc.state != 'Z';
-        oh_proc_fini(&proc);
-        if (is_alive) {
-            return report_live(o, pid, NULL, err);
+    *path = NULL;
+    if (oh_reader_target(what, pid) == OH_TARGET_PID) {
+        const bool is_there = oh_proc_get(*pid, &proc) == 0;
+        if (is_there) {
+            *pid = proc.state == 'Z' ? 0 : *pid;
+            oh_proc_fini(&proc);
         }
+        *pid = is_there ? *pid : 0;
+        return 0;
     }
-    int result = oh_reader_open(&reader, o->what, err);
+    const int result = oh_reader_open_file(&reader, what, err);
+    if (result == 0) {
+        *pid = reader.pid;
+        *path = what;
+        oh_reader_close(&reader);
+    }
+    return result;
+}
+
+static int report(const struct oh_memory_options *o, struct oh_err *err)
+{
+    struct oh_reader reader;
+    const char *path = NULL;
+    pid_t pid = 0;
+    bool was_seen = false;
+    int result = find_live(o->what, &pid, &path, err);
     if (result < 0) {
         return result;
     }
-    pid = reader.pid;
-    if (pid == 0) {
+    if (pid != 0) {
+        result = report_live(o, pid, path, &was_seen, err);
+        if (result != -ESRCH || was_seen) {
+            return result;
+        }
+        // It has ended just now: what it left is shown.
+    }
+    result = oh_reader_open(&reader, o->what, err);
+    if (result == 0) {
         result = report_dead(o, &reader, err);
         oh_reader_close(&reader);
-        return result;
     }
-    oh_reader_close(&reader);
-    return report_live(o, pid, o->what, err);
+    return result;
 }
 
 static int run(const struct oh_cli_command *command, int argc, char **argv)

@@ -24,6 +24,8 @@
 enum {
     OH_REMOTE_RED_ZONE = 128,
     OH_REMOTE_STOP_MS = 1000,  // Until a thread has stopped.
+    OH_REMOTE_TRY_MS = 3000,   // Until one that waits is found,
+    OH_REMOTE_AGAIN_MS = 20,   // looked for so often.
     OH_REMOTE_LOCK_MS = 10000, // That a call may wait for a lock.
 };
 
@@ -206,8 +208,9 @@ static int call_in_thread(pid_t tid, const struct oh_remote_call *call, oh_remot
     return result;
 }
 
-int oh_remote_call(pid_t pid, const struct oh_remote_call *call, oh_remote_check_fn *check,
-                   void *arg, uint64_t *value)
+// Each thread once.
+static int try_threads(pid_t pid, const struct oh_remote_call *call, oh_remote_check_fn *check,
+                       void *arg, uint64_t *value)
 {
     char path[64];
     (void)snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
@@ -215,11 +218,6 @@ int oh_remote_call(pid_t pid, const struct oh_remote_call *call, oh_remote_check
     if (tasks == NULL) {
         return errno == ENOENT ? -ESRCH : -errno;
     }
-    // Were we ended in the middle of it, the thread would return to nowhere.
-    sigset_t all;
-    sigset_t before;
-    (void)sigfillset(&all);
-    (void)sigprocmask(SIG_BLOCK, &all, &before);
     int result = -EBUSY;
     for (const struct dirent *entry = readdir(tasks); entry != NULL && result == -EBUSY;
          entry = readdir(tasks)) {
@@ -229,6 +227,25 @@ int oh_remote_call(pid_t pid, const struct oh_remote_call *call, oh_remote_check
         }
     }
     (void)closedir(tasks);
+    return result;
+}
+
+int oh_remote_call(pid_t pid, const struct oh_remote_call *call, oh_remote_check_fn *check,
+                   void *arg, uint64_t *value)
+{
+    // Were we ended in the middle of it, the thread would return to nowhere.
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_BLOCK, &all, &before);
+    int result = -EBUSY;
+    for (int waited = 0; waited < OH_REMOTE_TRY_MS && result == -EBUSY;
+         waited += OH_REMOTE_AGAIN_MS) {
+        if (waited > 0) {
+            sleep_ms(OH_REMOTE_AGAIN_MS);
+        }
+        result = try_threads(pid, call, check, arg, value);
+    }
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
     return result;
 }
