@@ -11,6 +11,8 @@
 
 enum { OH_TABLE_BYTES_WIDTH = 12, OH_TABLE_TITLE_WIDTH = 22 };
 
+static const char jemalloc_hint[] = "freed or never given out: --trim, dirty_decay_ms";
+
 static const char *format(double bytes, char out[OH_HUMAN_BYTES])
 {
     oh_human_format_bytes(bytes, out);
@@ -124,7 +126,9 @@ static void print_part(FILE *out, const struct oh_memory_report *report, enum oh
     if (!is_always && fabs(look->parts[part]) < 1) {
         return;
     }
-    print_row(out, report, oh_part_title(part), look->parts[part], oh_part_hint(part));
+    const bool is_jemalloc = look->allocator == OH_ALLOCATOR_JEMALLOC;
+    print_row(out, report, oh_part_title(part), look->parts[part],
+              part == OH_PART_RETAINED && is_jemalloc ? jemalloc_hint : oh_part_hint(part));
     if (part == OH_PART_GO) {
         print_go_names(out, look);
         if (report->stats != NULL) {
