@@ -114,11 +114,12 @@ enum oh_memory_part oh_map_names_part(const struct oh_map_names *names, const st
     if (map->inode == 0) {
         return OH_PART_UNCLAIMED;
     }
-    if (oh_map_names_is_shm(map)) {
-        return OH_PART_SHM;
-    }
+    // A program may lie in memory itself.
     if (names->exe != NULL && strcmp(names->exe, map->name) == 0) {
         return OH_PART_PROGRAM;
+    }
+    if (oh_map_names_is_shm(map)) {
+        return OH_PART_SHM;
     }
     return is_code(names, map) ? OH_PART_LIBRARIES : OH_PART_FILES;
 }
