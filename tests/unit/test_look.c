@@ -168,6 +168,26 @@ static void test_glibc_by_what_it_writes(void **state)
     assert_true(look.has_memory);
 }
 
+// The library marks what it maps for itself; only a recorded process has any.
+static void test_the_recorder_s_own_maps(void **state)
+{
+    (void)state;
+    struct oh_view view;
+    struct oh_view_fault fault;
+    const uint64_t bytes = 8 * PAGE;
+    oh_synthetic_begin(&recording, OH_MODE_EXACT);
+    assert_int_equal(oh_view_open(&view, recording.bytes, recording.size, &fault), 0);
+    map_touched(BLOCKS, 40 * PAGE, 20 * PAGE, "rw-p", 0, "");
+    oh_fake_put(&process, BLOCKS + 4 * PAGE, OH_FORMAT_MAGIC, 8);
+    oh_fake_put(&process, BLOCKS + 4 * PAGE + 8, &bytes, sizeof bytes);
+    oh_fake_finish(&process, 0);
+    assert_int_equal(take(&view), 0);
+    check_part(OH_PART_RECORDER, 8 * PAGE);
+    check_part(OH_PART_UNCLAIMED, 12 * PAGE);
+    assert_int_equal(take(NULL), 0);
+    check_part(OH_PART_RECORDER, 0);
+}
+
 // What looks like glibc's is not believed when its numbers do not fit.
 static void test_what_does_not_fit_is_not_glibc(void **state)
 {
@@ -403,6 +423,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_names_and_files, setup, teardown),
         cmocka_unit_test_setup_teardown(test_glibc_by_what_it_writes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_the_recorder_s_own_maps, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_does_not_fit_is_not_glibc, setup, teardown),
         cmocka_unit_test_setup_teardown(test_without_memory_by_the_place, setup, teardown),
         cmocka_unit_test_setup_teardown(test_without_page_map_by_the_size, setup, teardown),

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "memory/glibc_maps.h"
 #include "memory/map_names.h"
+#include "memory/own_maps.h"
 
 // Pages that are read in search of threads: 256 MiB.
 static const uint64_t thread_budget_pages = 65536;
@@ -141,7 +141,13 @@ static int find_blocks(struct oh_claiming *c, size_t map, uint64_t start, uint64
     return oh_glibc_find_blocks(c->facts->pages, start, end, &c->claims);
 }
 
-static int claim_glibc(struct oh_claiming *c)
+static int find_recorder(struct oh_claiming *c, size_t map, uint64_t start, uint64_t end)
+{
+    (void)map;
+    return oh_own_find_recorder(c->facts->pages, start, end, &c->claims);
+}
+
+static int claim_own(struct oh_claiming *c)
 {
     if (!oh_pages_has_memory(c->facts->pages)) {
         return 0;
@@ -150,7 +156,11 @@ static int claim_glibc(struct oh_claiming *c)
     if (result == 0) {
         result = each_gap(c, is_writable_memory, find_threads);
     }
-    return result == 0 ? each_gap(c, is_writable_memory, find_blocks) : result;
+    if (result == 0) {
+        result = each_gap(c, is_writable_memory, find_blocks);
+    }
+    return result == 0 && c->facts->view != NULL ? each_gap(c, is_writable_memory, find_recorder)
+                                                 : result;
 }
 
 static bool is_closed(const struct oh_smap *map)
@@ -285,7 +295,7 @@ int oh_claim_all(const struct oh_claim_facts *facts, struct oh_cover *cover)
         result = result == 0 ? merge(&c) : result;
     }
     if (result == 0) {
-        result = claim_glibc(&c);
+        result = claim_own(&c);
     }
     if (result == 0) {
         result = claim_by_place(&c);

@@ -4,7 +4,7 @@
 //   the kernel, of what is mapped from a file, and of what it names ([heap], [stack]);
 //   the recording, of what passed the hooks: the ranges that the program, its allocator and the Go
 //     runtime mapped, and of its modules' static data;
-//   the memory itself, of what glibc maps for itself (glibc_maps);
+//   the memory itself, of what glibc and the recorder map for themselves (own_maps);
 //   the recording again: memory that holds a live block is its allocator's;
 //   at last the place: static data behind a file's pages, Go's heap by its address.
 // What none of them knows is nobody's, and is shown as such.

@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "memory/glibc_maps.h"
 #include "memory/map_names.h"
+#include "memory/own_maps.h"
 #include "memory/pages.h"
 #include "memory/remote_call.h"
 #include "memory/remote_symbol.h"

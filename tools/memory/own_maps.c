@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What glibc maps for itself.
+// What glibc and the recorder map for themselves.
 
-#include "memory/glibc_maps.h"
+#include "memory/own_maps.h"
 
 #include <stdbool.h>
 #include <string.h>
 
 #include "memory/pages.h"
+#include "offheap/format.h"
 
 // An arena's heap begins at a multiple of this; larger ones, of huge pages, are multiples of it.
 static const uint64_t heap_align = UINT64_C(64) << 20;
@@ -77,20 +78,47 @@ static uint64_t own_map_bytes(struct oh_pages *pages, uint64_t page, uint64_t en
     return is_own ? bytes : 0;
 }
 
-int oh_glibc_find_blocks(struct oh_pages *pages, uint64_t start, uint64_t end,
-                         struct oh_claims *claims)
+// The bytes of the map of the library that begins at the page, else 0.
+static uint64_t recorder_bytes(struct oh_pages *pages, uint64_t page, uint64_t end)
+{
+    uint64_t head[2];
+    if (!oh_pages_read(pages, page, head, sizeof head)) {
+        return 0;
+    }
+    const bool is_own = memcmp(head, OH_FORMAT_MAGIC, sizeof head[0]) == 0 && is_page(head[1]) &&
+                        head[1] > 0 && head[1] <= end - page;
+    return is_own ? head[1] : 0;
+}
+
+typedef uint64_t oh_own_size_fn(struct oh_pages *pages, uint64_t page, uint64_t end);
+
+// Every resident page where something of that sort begins.
+static int find_heads(struct oh_pages *pages, uint64_t start, uint64_t end, oh_own_size_fn *size,
+                      enum oh_memory_part part, struct oh_claims *claims)
 {
     int result = 0;
     uint64_t page = oh_pages_next_resident(pages, start, end);
     while (result == 0 && page < end) {
-        const uint64_t bytes = own_map_bytes(pages, page, end);
+        const uint64_t bytes = size(pages, page, end);
         if (bytes > 0) {
-            result = oh_claims_add(claims, page, page + bytes, OH_PART_HEAP);
+            result = oh_claims_add(claims, page, page + bytes, part);
         }
         const uint64_t next = page + (bytes > 0 ? bytes : OH_PAGE_BYTES);
         page = oh_pages_next_resident(pages, next, end);
     }
     return result;
+}
+
+int oh_glibc_find_blocks(struct oh_pages *pages, uint64_t start, uint64_t end,
+                         struct oh_claims *claims)
+{
+    return find_heads(pages, start, end, own_map_bytes, OH_PART_HEAP, claims);
+}
+
+int oh_own_find_recorder(struct oh_pages *pages, uint64_t start, uint64_t end,
+                         struct oh_claims *claims)
+{
+    return find_heads(pages, start, end, recorder_bytes, OH_PART_RECORDER, claims);
 }
 
 // A thread that pthread_create made knows its stack: a start, a size that goes past the thread's own
