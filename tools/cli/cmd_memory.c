@@ -317,6 +317,7 @@ static int run(const struct oh_cli_command *command, int argc, char **argv)
 
 static const struct oh_cli_command memory_command = {
     .name = "memory",
+    .page = "offheap-memory",
     .help = "Show where a process's resident memory is, and with --watch what grows",
     .synopsis = "[OPTIONS] PID | RECORDING",
     .options = options,
