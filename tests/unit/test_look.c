@@ -362,6 +362,8 @@ static void test_what_cannot_be_looked_at_is_told(void **state)
     oh_fake_write(&process, "smaps", "");
     assert_int_equal(take(NULL), -ENODATA);
     assert_non_null(strstr(err.text, "no memory of its own"));
+    oh_fake_write(&process, "stat", "77 (a) b) Z 1 77");
+    assert_int_equal(take(NULL), -ESRCH);
     // It ends between its two files.
     map_touched(HEAP, 64 * PAGE, 5 * PAGE, "rw-p", 0, "[heap]");
     oh_fake_finish(&process, 0);

@@ -33,9 +33,7 @@ static int explain(int code, const struct oh_look_request *request, struct oh_er
     switch (code) {
     case -ESRCH: return oh_err_set(err, code, "process %d has ended", pid);
     case -ENODATA:
-        return oh_err_set(err, code,
-                          "process %d has no memory of its own: a kernel thread, or one that has "
-                          "ended and is not yet waited for",
+        return oh_err_set(err, code, "process %d has no memory of its own: it is a kernel thread",
                           pid);
     case -EACCES:
     case -EPERM:

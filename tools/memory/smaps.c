@@ -150,6 +150,21 @@ static int read_rollup(const char *root, pid_t pid, struct oh_smaps *smaps)
     return 0;
 }
 
+// Whether the process has ended and is not yet waited for: it has no memory any more.
+static bool is_zombie(const char *root, pid_t pid)
+{
+    char *text = NULL;
+    size_t length = 0;
+    if (read_text(root, pid, "stat", &text, &length) < 0) {
+        return false;
+    }
+    const char *const name_end = strrchr(text, ')');
+    const bool is_over =
+        name_end != NULL && (strncmp(name_end, ") Z", 3) == 0 || strncmp(name_end, ") X", 3) == 0);
+    free(text);
+    return is_over;
+}
+
 int oh_smaps_read(const char *root, pid_t pid, struct oh_smaps *smaps)
 {
     struct oh_smaps found = {0};
@@ -160,7 +175,7 @@ int oh_smaps_read(const char *root, pid_t pid, struct oh_smaps *smaps)
     }
     result = parse(&found);
     if (result == 0 && found.count == 0) {
-        result = -ENODATA;
+        result = is_zombie(root, pid) ? -ESRCH : -ENODATA;
     }
     if (result == 0) {
         result = read_rollup(root, pid, &found);

@@ -47,8 +47,7 @@ struct oh_smaps {
     char *text;          // What the names point into.
 };
 
-// 0; -ESRCH: no such process, or it ended; -ENODATA: it has no memory of its own (a kernel thread,
-// a zombie); -EACCES or -EPERM: it may not be looked into; another negative errno.
+// 0; -ESRCH: no such process, or it ended; -ENODATA: it has no memory of its own (a kernel thread); -EACCES or -EPERM: it may not be looked into; another negative errno.
 int oh_smaps_read(const char *root, pid_t pid, struct oh_smaps *smaps);
 void oh_smaps_fini(struct oh_smaps *smaps);
 
