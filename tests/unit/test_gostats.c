@@ -164,6 +164,13 @@ static struct oh_memory_report make_report(void)
     look.parts[OH_PART_GO] = 2 << 20;
     look.parts[OH_PART_C_LIVE] = 1 << 20;
     look.live.allocated = 5 << 20;
+    look.jemalloc = (struct oh_format_jemalloc){.allocated = 5 << 20,
+                                                .active = 6 << 20,
+                                                .metadata = 7 << 20,
+                                                .resident = 8 << 20,
+                                                .retained = 9 << 20,
+                                                .time_ns = 1};
+    look.jemalloc_age_s = 3;
     look.live.objects = 12345;
     assert_int_equal(oh_gostats_parse(memstats, &stats), 0);
     oh_verdict_find(&look, 1, &verdict);
@@ -208,6 +215,8 @@ static void test_the_table(void **state)
     check_has(text, "MemStats: Sys less HeapReleased is 4.77 MiB");
     check_has(text, "    1.00 MiB   33.3%  C live                 offheap report 12\n");
     check_has(text, "of 5.00 MiB allocated in 12,345 blocks");
+    check_has(text, "jemalloc says (3 s ago): allocated 5.00 MiB, active 6.00 MiB,\n");
+    check_has(text, "metadata 7.00 MiB, resident 8.00 MiB, retained 9.00 MiB\n");
     check_has(text, "    3.00 MiB  100.0%  RSS (smaps_rollup)\n");
     check_has(text, "        none  limit (memory.max)");
     check_has(text, "events: oom_kill 1\n");
@@ -218,6 +227,7 @@ static void test_the_table(void **state)
     group.version = 0;
     (void)snprintf(group.reason, sizeof group.reason, "there is none");
     look.swapped = 4096;
+    look.jemalloc.time_ns = 0;
     look.huge_bytes = 2 << 20;
     report.stats = NULL;
     text = print(oh_table_print, &report);
@@ -238,6 +248,8 @@ static void test_json(void **state)
     check_has(text, "\"name\": \"/a \\\"b\\\"\"");
     check_has(text, "\"max\": null");
     assert_null(strstr(text, "\"anon\""));
+    check_has(text, "\"jemalloc_allocated\": 5242880, \"active\": 6291456");
+    check_has(text, "\"age_s\": 3}");
     check_has(text, "\"kind\": \"one_look\"");
     check_has(text, "\"gomemlimit\": 5242880");
     check_has(text, "[\"a \\\"note\\\"\\u000a\\u0001\\ufffd\xc3\xa4\"]");

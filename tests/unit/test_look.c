@@ -337,6 +337,27 @@ static void test_maps_of_another_allocator_hold_a_block(void **state)
     assert_true(fabs(look.heap - 16 * PAGE) < 0.5);
 }
 
+// A jemalloc inside of the program has no library's name; the recording knows of it.
+static void test_jemalloc_as_the_recording_knows_it(void **state)
+{
+    (void)state;
+    struct oh_view view;
+    struct oh_view_fault fault;
+    oh_synthetic_begin(&recording, OH_MODE_EXACT);
+    oh_synthetic_header(&recording)->flags |= OH_FLAG_JEMALLOC;
+    oh_synthetic_header(&recording)->jemalloc.retained = 12345;
+    oh_synthetic_header(&recording)->jemalloc.time_ns = 1;
+    add_block(add_stack(), HEAP + 16, 100, 0);
+    assert_int_equal(oh_view_open(&view, recording.bytes, recording.size, &fault), 0);
+    map_touched(HEAP, 64 * PAGE, 5 * PAGE, "rw-p", 0, "[heap]");
+    oh_fake_finish(&process, 0);
+    assert_int_equal(take(&view), 0);
+    assert_int_equal(look.allocator, OH_ALLOCATOR_JEMALLOC);
+    assert_int_equal(look.jemalloc.retained, 12345);
+    assert_true(look.jemalloc_age_s > 0);
+    check_part(OH_PART_OVERHEAD, 12);
+}
+
 static void test_footprints(void **state)
 {
     (void)state;
@@ -438,6 +459,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_what_cannot_be_looked_at_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(test_go_by_its_place, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_jemalloc_as_the_recording_knows_it, setup, teardown),
         cmocka_unit_test(test_footprints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

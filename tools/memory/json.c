@@ -114,6 +114,23 @@ static void print_stats(FILE *out, const struct oh_gostats *stats)
     (void)fputs("}", out);
 }
 
+static void print_jemalloc(FILE *out, const struct oh_look *look)
+{
+    const struct oh_format_jemalloc *const said = &look->jemalloc;
+    if (said->time_ns == 0) {
+        return;
+    }
+    print_key(out, ",\n  ", "jemalloc");
+    print_bytes(out, "{", "jemalloc_allocated", (double)said->allocated);
+    print_bytes(out, ", ", "active", (double)said->active);
+    print_bytes(out, ", ", "metadata", (double)said->metadata);
+    print_bytes(out, ", ", "jemalloc_resident", (double)said->resident);
+    print_bytes(out, ", ", "mapped", (double)said->mapped);
+    print_bytes(out, ", ", "retained", (double)said->retained);
+    print_bytes(out, ", ", "age_s", round(look->jemalloc_age_s));
+    (void)fputs("}", out);
+}
+
 static void print_go_names(FILE *out, const struct oh_look *look)
 {
     if (look->go_name_count == 0) {
@@ -206,6 +223,7 @@ static void print_look(FILE *out, const struct oh_look *look)
     print_bool(out, ",\n  ", "go", look->is_go);
     print_parts(out, look);
     print_live(out, look);
+    print_jemalloc(out, look);
     print_go_names(out, look);
 }
 

@@ -175,6 +175,20 @@ static void sum_blocks(struct oh_looking *l)
     }
 }
 
+// One that is inside of the program shows in no library's name; the recording knows it.
+static void read_jemalloc(const struct oh_format_header *header, struct oh_look *look)
+{
+    const uint64_t started_ns = header->start_monotonic_ns;
+    if ((header->flags & OH_FLAG_JEMALLOC) == 0) {
+        return;
+    }
+    look->allocator = OH_ALLOCATOR_JEMALLOC;
+    look->jemalloc = header->jemalloc;
+    if (look->jemalloc.time_ns != 0 && look->time_ns > started_ns + look->jemalloc.time_ns) {
+        look->jemalloc_age_s = (double)(look->time_ns - started_ns - look->jemalloc.time_ns) / 1e9;
+    }
+}
+
 static int claim(struct oh_looking *l)
 {
     const struct oh_look_request *const request = l->request;
@@ -189,6 +203,9 @@ static int claim(struct oh_looking *l)
     look->is_go = program.is_go;
     look->has_libc = program.has_libc;
     look->allocator = oh_map_names_allocator(&l->smaps);
+    if (request->view != NULL) {
+        read_jemalloc(request->view->header, look);
+    }
     result = oh_mapped_read(request->view, &mapped, &mapped_count, &look->has_mapped);
     if (result == 0) {
         const struct oh_claim_facts facts = {.smaps = &l->smaps,

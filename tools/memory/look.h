@@ -47,6 +47,8 @@ struct oh_look {
     double free_pages; // Resident pages of the allocator's areas without any live byte; exact
                        // recordings only, else negative.
     enum oh_allocator allocator;
+    struct oh_format_jemalloc jemalloc; // What it says of itself; all 0: nothing.
+    double jemalloc_age_s;              // Of that.
     bool has_recording;
     bool is_exact;
     bool has_mapped; // The recording knows what was mapped.

@@ -117,6 +117,27 @@ static void print_retained(FILE *out, const struct oh_look *look)
     }
 }
 
+static void print_jemalloc(FILE *out, const struct oh_look *look)
+{
+    char line[512];
+    char a[OH_HUMAN_BYTES];
+    char b[OH_HUMAN_BYTES];
+    char c[OH_HUMAN_BYTES];
+    char d[OH_HUMAN_BYTES];
+    const struct oh_format_jemalloc *const said = &look->jemalloc;
+    if (said->time_ns == 0) {
+        return;
+    }
+    (void)snprintf(line, sizeof line, "jemalloc says (%.0f s ago): allocated %s, active %s,",
+                   look->jemalloc_age_s, format((double)said->allocated, a),
+                   format((double)said->active, b));
+    print_detail(out, line);
+    (void)snprintf(line, sizeof line, "metadata %s, resident %s, retained %s",
+                   format((double)said->metadata, c), format((double)said->resident, d),
+                   format((double)said->retained, a));
+    print_detail(out, line);
+}
+
 static void print_part(FILE *out, const struct oh_memory_report *report, enum oh_memory_part part)
 {
     const struct oh_look *const look = report->look;
@@ -138,6 +159,7 @@ static void print_part(FILE *out, const struct oh_memory_report *report, enum oh
         print_live(out, look);
     } else if (part == OH_PART_RETAINED) {
         print_retained(out, look);
+        print_jemalloc(out, look);
     }
 }
 
