@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "base/atomic.h"
 #include "recording/recording.h"
 
 enum {
@@ -16,7 +17,11 @@ enum {
     // How far asmcgocall's own pushes move the stack pointer away from g.sched.sp.
     SCHED_SLACK_BYTES = 32,
     // How far above a C frame asmcgocall's is looked for.
-    REJOIN_BYTES = 4096
+    REJOIN_BYTES = 4096,
+    // What calls asmcgocall has a smaller frame than this.
+    CALLER_FRAME_BYTES = 512,
+    CALLER_SLOTS = 8,
+    DISTANCE_BITS = 16
 };
 
 // No goroutine's stack is larger (runtime.maxstacksize is 1 GB, then doubled once).
@@ -109,6 +114,29 @@ static bool set_bounds(struct walk *walk, uint64_t g, uint64_t depth)
     return true;
 }
 
+// For a function that called asmcgocall of Go 1.20 and before, by its return address: how far its
+// frame pointer record lies above that address, which is the same at every call. A word holds the
+// address and the distance, so that threads may read and learn it at any time; 0: nothing is known.
+static uint64_t records[CALLER_SLOTS];
+
+// C keeps the caller's frame pointer, but when the goroutine's stack moved while C had called Go back,
+// it is one of the stack that was given up: whatever stands there, the record is where it always
+// is. False: bp is not of this stack, and no call from there was seen whose was.
+static bool find_record(struct walk *walk, uint64_t old_sp, uint64_t caller)
+{
+    uint64_t *slot = &records[caller % CALLER_SLOTS];
+    uint64_t known = oh_load_relaxed(slot);
+    uint64_t distance = walk->bp - old_sp;
+    if (known >> DISTANCE_BITS == caller) {
+        walk->bp = old_sp + (known & ((UINT64_C(1) << DISTANCE_BITS) - 1));
+        return true;
+    }
+    if (distance >= CALLER_FRAME_BYTES || distance % WORD_BYTES != 0)
+        return false;
+    oh_store_relaxed(slot, caller << DISTANCE_BITS | distance);
+    return true;
+}
+
 // From asmcgocall's frame on the thread's stack: the frame pointer, and the frame that asmcgocall
 // of Go 1.20 and before hides. OH_GO_WALK_C means: go on.
 static enum oh_go_walk leave_asmcgocall(struct walk *walk, struct oh_frames *frames,
@@ -134,7 +162,9 @@ static enum oh_go_walk leave_asmcgocall(struct walk *walk, struct oh_frames *fra
     uint64_t caller;
     if (!read_word(walk, old_sp, &caller) || !is_text(runtime, caller))
         return OH_GO_WALK_BROKEN;
-    return oh_frames_add(frames, caller) ? OH_GO_WALK_C : OH_GO_WALK_FULL;
+    if (!oh_frames_add(frames, caller))
+        return OH_GO_WALK_FULL;
+    return g == 0 || find_record(walk, old_sp, caller) ? OH_GO_WALK_C : OH_GO_WALK_BROKEN;
 }
 
 // C's registers, from a frame that keeps them all: crosscall2's, and the signal trampoline's.

@@ -8,7 +8,8 @@
 //   deep the goroutine's stack was. From both we get the goroutine's own frame pointer, whatever
 //   the C code did to the register, and the bounds of the stack.
 // - Up to Go 1.20 asmcgocall has no frame pointer record, and its caller is found on the
-//   goroutine's stack.
+//   goroutine's stack; so is the caller's record, since the frame pointer that C kept is of an
+//   earlier stack when the goroutine's moved during a callback.
 // - crosscall2 is Go's code with C's registers: it keeps them all in its frame, in two layouts,
 //   and C's own unwinding can go on from there. The same holds for the signal trampoline.
 // - The chain goes from one stack to another where the runtime does, in either direction.
