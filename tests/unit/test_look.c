@@ -381,9 +381,13 @@ static void test_what_cannot_be_looked_at_is_told(void **state)
     assert_int_equal(take(NULL), -ESRCH);
     assert_string_equal(err.text, "process 77 has ended");
     oh_fake_write(&process, "smaps", "");
+    oh_fake_write(&process, "stat", "77 (a) b) S 0 0 0 0 -1 2129984 0");
     assert_int_equal(take(NULL), -ENODATA);
     assert_non_null(strstr(err.text, "no memory of its own"));
-    oh_fake_write(&process, "stat", "77 (a) b) Z 1 77");
+    // One that is ending, and a zombie.
+    oh_fake_write(&process, "stat", "77 (a) b) R 1 77 77 0 -1 4194564 0");
+    assert_int_equal(take(NULL), -ESRCH);
+    oh_fake_write(&process, "stat", "77 (a) b) Z 1 77 77 0 -1 4194564 0");
     assert_int_equal(take(NULL), -ESRCH);
     // It ends between its two files.
     map_touched(HEAP, 64 * PAGE, 5 * PAGE, "rw-p", 0, "[heap]");

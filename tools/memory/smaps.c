@@ -150,19 +150,22 @@ static int read_rollup(const char *root, pid_t pid, struct oh_smaps *smaps)
     return 0;
 }
 
-// Whether the process has ended and is not yet waited for: it has no memory any more.
-static bool is_zombie(const char *root, pid_t pid)
+// Whether the process never has memory of its own. (One that is ending has none any more, before and
+// after it becomes a zombie.)
+static bool is_kernel_thread(const char *root, pid_t pid)
 {
+    const unsigned kernel_thread = 0x00200000; // PF_KTHREAD of the kernel's sched.h.
     char *text = NULL;
     size_t length = 0;
     if (read_text(root, pid, "stat", &text, &length) < 0) {
         return false;
     }
     const char *const name_end = strrchr(text, ')');
-    const bool is_over =
-        name_end != NULL && (strncmp(name_end, ") Z", 3) == 0 || strncmp(name_end, ") X", 3) == 0);
+    unsigned flags = 0;
+    const bool is_read =
+        name_end != NULL && sscanf(name_end, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1;
     free(text);
-    return is_over;
+    return is_read && (flags & kernel_thread) != 0;
 }
 
 int oh_smaps_read(const char *root, pid_t pid, struct oh_smaps *smaps)
@@ -175,7 +178,7 @@ int oh_smaps_read(const char *root, pid_t pid, struct oh_smaps *smaps)
     }
     result = parse(&found);
     if (result == 0 && found.count == 0) {
-        result = is_zombie(root, pid) ? -ESRCH : -ENODATA;
+        result = is_kernel_thread(root, pid) ? -ENODATA : -ESRCH;
     }
     if (result == 0) {
         result = read_rollup(root, pid, &found);
