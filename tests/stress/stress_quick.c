@@ -5,26 +5,25 @@
 
 #include "capture/quick.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "capture/unwind.h"
 #include "support/quick.h"
+#include "support/threads.h"
 
 enum { THREADS = 8, ROUNDS = 200000, ADDRESSES = 64 };
 
-static pthread_barrier_t barrier;
 static int32_t bytes_of(uint64_t pc, uint32_t generation)
 {
     return (int32_t)((pc >> 40) % 16 + generation % 16 + 1) * 8;
 }
 
-static void *run(void *argument)
+static void run(uint32_t number, void *unused)
 {
-    unsigned seed = *(const unsigned *)argument;
+    unsigned seed = number + 1;
     unsigned long hits = 0;
-    pthread_barrier_wait(&barrier);
+    (void)unused;
     for (int round = 0; round < ROUNDS; round++) {
         uint64_t pc = 0x1000 + ((uint64_t)(rand_r(&seed) % ADDRESSES) << 40);
         struct oh_row_key key = {pc, true, oh_rows_generation()};
@@ -49,20 +48,10 @@ static void *run(void *argument)
         fprintf(stderr, "stress_quick: a thread never found a row\n");
         exit(1);
     }
-    return NULL;
 }
 
 int main(void)
 {
-    pthread_t threads[THREADS];
-    unsigned seeds[THREADS];
-    pthread_barrier_init(&barrier, NULL, THREADS);
-    for (unsigned i = 0; i < THREADS; i++) {
-        seeds[i] = i + 1;
-        if (pthread_create(&threads[i], NULL, run, &seeds[i]) != 0)
-            return 1;
-    }
-    for (unsigned i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
+    oh_threads_run(THREADS, run, NULL);
     return 0;
 }

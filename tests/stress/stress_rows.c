@@ -5,13 +5,12 @@
 
 #include "capture/rows.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { THREADS = 8, ROUNDS = 300000, ADDRESSES = 64 };
+#include "support/threads.h"
 
-static pthread_barrier_t barrier;
+enum { THREADS = 8, ROUNDS = 300000, ADDRESSES = 64 };
 
 // All words of a row follow from its address, so that a mixture shows.
 static union oh_row row_of(uint64_t pc)
@@ -32,11 +31,11 @@ static bool is_row_of(const union oh_row *row, uint64_t pc)
     return true;
 }
 
-static void *run(void *argument)
+static void run(uint32_t number, void *unused)
 {
-    unsigned seed = *(const unsigned *)argument;
+    unsigned seed = number + 1;
     unsigned long found = 0;
-    pthread_barrier_wait(&barrier);
+    (void)unused;
     for (int round = 0; round < ROUNDS; round++) {
         // Addresses 2^40 apart collide more often than neighbours do.
         uint64_t pc = 0x1000 + ((uint64_t)(rand_r(&seed) % ADDRESSES) << 40);
@@ -58,20 +57,10 @@ static void *run(void *argument)
         fprintf(stderr, "stress_rows: a thread never found a row\n");
         exit(1);
     }
-    return NULL;
 }
 
 int main(void)
 {
-    pthread_t threads[THREADS];
-    unsigned seeds[THREADS];
-    pthread_barrier_init(&barrier, NULL, THREADS);
-    for (unsigned i = 0; i < THREADS; i++) {
-        seeds[i] = i + 1;
-        if (pthread_create(&threads[i], NULL, run, &seeds[i]) != 0)
-            return 1;
-    }
-    for (unsigned i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
+    oh_threads_run(THREADS, run, NULL);
     return 0;
 }
