@@ -15,11 +15,11 @@
 
 #include "base/attr.h"
 #include "base/thread.h"
-#include "hooks/countdown.h"
 #include "hooks/init.h"
 #include "recording/boot.h"
 #include "recording/real.h"
 #include "tables/filter.h"
+#include "track/countdown.h"
 #include "track/track.h"
 
 OH_EXPORT int posix_memalign(void **out, size_t align, size_t size);

@@ -6,6 +6,8 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "allocator/allocator_stats.h"
+#include "allocator/allocators.h"
 #include "base/config.h"
 #include "base/floating_x86_64.h"
 #include "base/process.h"
@@ -15,8 +17,6 @@
 #include "capture/recall.h"
 #include "capture/sampler.h"
 #include "capture/unwind.h"
-#include "hooks/allocator_stats.h"
-#include "hooks/allocators.h"
 #include "hooks/end.h"
 #include "hooks/entry.h"
 #include "hooks/go_entry.h"

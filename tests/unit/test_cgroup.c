@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "memory/cgroup.h"
+#include "process/cgroup.h"
 #include "support/cmocka.h"
 
 static struct oh_cgroup group;

@@ -13,10 +13,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "memory/gostats.h"
-#include "memory/http.h"
 #include "memory/json.h"
 #include "memory/table.h"
+#include "process/gostats.h"
+#include "process/http.h"
 #include "support/cmocka.h"
 
 static const char memstats[] =

@@ -9,9 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "memory/cgroup.h"
-#include "memory/gostats.h"
 #include "memory/look.h"
+#include "process/cgroup.h"
+#include "process/gostats.h"
 
 struct oh_advice_facts {
     const struct oh_look *look;

@@ -18,8 +18,8 @@
 
 #include "memory/cover.h"
 #include "memory/live.h"
-#include "memory/pages.h"
-#include "memory/smaps.h"
+#include "process/pages.h"
+#include "process/smaps.h"
 #include "profile/view.h"
 
 // A range that the recording knows to be mapped, and by whom.

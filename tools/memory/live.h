@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "memory/pages.h"
+#include "process/pages.h"
 #include "profile/view.h"
 
 // Whose rules say what a block takes beside the bytes that were asked for.

@@ -12,7 +12,7 @@
 
 #include "memory/live.h"
 #include "memory/parts.h"
-#include "memory/smaps.h"
+#include "process/smaps.h"
 
 // The files that hold code, for telling a library from data.
 struct oh_map_names {

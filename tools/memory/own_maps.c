@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "memory/pages.h"
 #include "offheap/format.h"
+#include "process/pages.h"
 
 // An arena's heap begins at a multiple of this; larger ones, of huge pages, are multiples of it.
 static const uint64_t heap_align = UINT64_C(64) << 20;

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "memory/cover.h"
-#include "memory/pages.h"
+#include "process/pages.h"
 
 // Each looks at [start, end), anonymous writable memory that nobody owns yet, and adds what it
 // finds. 0 or -ENOMEM.

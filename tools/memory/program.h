@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 #include "memory/claim.h"
-#include "memory/smaps.h"
+#include "process/smaps.h"
 #include "profile/view.h"
 
 struct oh_program {

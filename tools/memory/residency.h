@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "memory/pages.h"
+#include "process/pages.h"
 #include "profile/model.h"
 
 struct oh_residency_source {

@@ -9,10 +9,10 @@
 
 #include "base/list.h"
 #include "memory/advice.h"
-#include "memory/cgroup.h"
-#include "memory/gostats.h"
 #include "memory/look.h"
 #include "memory/verdict.h"
+#include "process/cgroup.h"
+#include "process/gostats.h"
 
 // Everything that one report shows; what is NULL is not shown.
 struct oh_memory_report {

@@ -11,10 +11,10 @@
 
 #include "memory/map_names.h"
 #include "memory/own_maps.h"
-#include "memory/pages.h"
-#include "memory/remote_call.h"
-#include "memory/remote_symbol.h"
-#include "memory/smaps.h"
+#include "process/pages.h"
+#include "process/remote_call.h"
+#include "process/remote_symbol.h"
+#include "process/smaps.h"
 
 // A thread's stack must have this below it: a goroutine's has not.
 static const uint64_t stack_room = 64 << 10;

@@ -13,8 +13,8 @@
 // twice. When one that frees cannot be redirected, none of that allocator is: its blocks would live
 // for ever. What is refused is told in the recording's notes.
 
-#ifndef OH_HOOKS_ALLOCATORS_H
-#define OH_HOOKS_ALLOCATORS_H
+#ifndef OH_ALLOCATOR_ALLOCATORS_H
+#define OH_ALLOCATOR_ALLOCATORS_H
 
 // Once, when the recording was made, after oh_owner_init (which learns where their code lies), before
 // the program's threads run. Libraries that are loaded later are looked at by the thread that loads

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hooks/dynamic.h"
+#include "allocator/dynamic.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 //
 // Where the files of a process's memory control group are.
 
-#ifndef OH_MEMORY_CGROUP_PATH_H
-#define OH_MEMORY_CGROUP_PATH_H
+#ifndef OH_PROCESS_CGROUP_PATH_H
+#define OH_PROCESS_CGROUP_PATH_H
 
 #include <stddef.h>
 #include <sys/types.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hooks/allocator_stats.h"
+#include "allocator/allocator_stats.h"
 
 #include <stdbool.h>
 #include <stdint.h>

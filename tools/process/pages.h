@@ -7,8 +7,8 @@
 // The kernel's shared page of zeros, which stands for memory that was read and never written, is
 // resident here and is not in smaps: whoever splits a mapping scales to what smaps has.
 
-#ifndef OH_MEMORY_PAGES_H
-#define OH_MEMORY_PAGES_H
+#ifndef OH_PROCESS_PAGES_H
+#define OH_PROCESS_PAGES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
 // One plain HTTP GET, for asking a program on this machine or its neighbour what it knows of
 // itself. No TLS, no redirection.
 
-#ifndef OH_MEMORY_HTTP_H
-#define OH_MEMORY_HTTP_H
+#ifndef OH_PROCESS_HTTP_H
+#define OH_PROCESS_HTTP_H
 
 #include "base/err.h"
 

@@ -6,8 +6,8 @@
 // Every function of tools/memory that reads /proc or /sys takes `root`, which stands before the
 // path: "" on a machine, a directory in tests.
 
-#ifndef OH_MEMORY_SMAPS_H
-#define OH_MEMORY_SMAPS_H
+#ifndef OH_PROCESS_SMAPS_H
+#define OH_PROCESS_SMAPS_H
 
 #include <stdbool.h>
 #include <stddef.h>

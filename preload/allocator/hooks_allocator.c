@@ -7,7 +7,7 @@
 // would have to be done afterwards. The functions are an allocator's own and call no hook (hooks/
 // allocators sees to that), so nothing is counted twice in between.
 
-#include "hooks/hooks_allocator.h"
+#include "allocator/hooks_allocator.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -15,8 +15,8 @@
 
 #include "base/attr.h"
 #include "capture/registers_x86_64.h"
-#include "hooks/countdown.h"
 #include "tables/filter.h"
+#include "track/countdown.h"
 #include "track/track.h"
 
 typedef uintptr_t oh_word; // An argument that only passes through.

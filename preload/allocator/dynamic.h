@@ -4,8 +4,8 @@
 // lock and without its search order. For modules that stay loaded meanwhile: from our constructor, or
 // from inside the loader. No state.
 
-#ifndef OH_HOOKS_DYNAMIC_H
-#define OH_HOOKS_DYNAMIC_H
+#ifndef OH_ALLOCATOR_DYNAMIC_H
+#define OH_ALLOCATOR_DYNAMIC_H
 
 #include <elf.h>
 #include <link.h>

@@ -3,8 +3,8 @@
 // The hooks of functions that are redirected (patch/redirect) instead of interposed: one for each
 // shape and number of arguments, whatever the function's name.
 
-#ifndef OH_HOOKS_HOOKS_ALLOCATOR_H
-#define OH_HOOKS_HOOKS_ALLOCATOR_H
+#ifndef OH_ALLOCATOR_HOOKS_ALLOCATOR_H
+#define OH_ALLOCATOR_HOOKS_ALLOCATOR_H
 
 #include "profile/allocator.h"
 

@@ -2,7 +2,7 @@
 //
 // HTTP/1.0: the server ends the body by closing, and cuts it into no chunks.
 
-#include "memory/http.h"
+#include "process/http.h"
 
 #include <errno.h>
 #include <netdb.h>

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One allocator that is not reached by our symbols, and the redirection of its functions: which of
-// them, in which order, and what is told of those that are refused. Finding it is hooks/allocators'.
+// them, in which order, and what is told of those that are refused. Finding it is allocator/allocators'.
 //
 // One thread at a time, at moments when no other can run the functions (patch/redirect.h).
 
-#ifndef OH_HOOKS_FOREIGN_H
-#define OH_HOOKS_FOREIGN_H
+#ifndef OH_ALLOCATOR_FOREIGN_H
+#define OH_ALLOCATOR_FOREIGN_H
 
 #include <link.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "hooks/dynamic.h"
+#include "allocator/dynamic.h"
 #include "patch/redirect.h"
 #include "profile/allocator.h"
 

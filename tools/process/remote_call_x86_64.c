@@ -2,7 +2,7 @@
 //
 // A call in another process's thread, on x86-64.
 
-#include "memory/remote_call.h"
+#include "process/remote_call.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -8,8 +8,8 @@
 // comes meanwhile is passed on; its registers are put back, and the kernel restarts its system call.
 // A call that itself waits for a lock for long is given up: a waiter of a lock owns nothing.
 
-#ifndef OH_MEMORY_REMOTE_CALL_H
-#define OH_MEMORY_REMOTE_CALL_H
+#ifndef OH_PROCESS_REMOTE_CALL_H
+#define OH_PROCESS_REMOTE_CALL_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -2,7 +2,7 @@
 //
 // runtime.MemStats of a running program.
 
-#include "memory/gostats.h"
+#include "process/gostats.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/path.h"
-#include "memory/http.h"
+#include "process/http.h"
 
 enum { OH_GOSTATS_TIMEOUT_S = 5 };
 

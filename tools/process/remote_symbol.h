@@ -2,13 +2,13 @@
 //
 // Where a function of a library is in a live process, by the library's dynamic symbols.
 
-#ifndef OH_MEMORY_REMOTE_SYMBOL_H
-#define OH_MEMORY_REMOTE_SYMBOL_H
+#ifndef OH_PROCESS_REMOTE_SYMBOL_H
+#define OH_PROCESS_REMOTE_SYMBOL_H
 
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "memory/smaps.h"
+#include "process/smaps.h"
 
 // library: how its file's name begins ("libc.so"). 0 and the run-time address; -ENOENT: the process
 // has no such library, or that has no such function; another negative errno of its file.

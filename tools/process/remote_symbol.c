@@ -2,7 +2,7 @@
 //
 // A function's address by its library's dynamic symbols.
 
-#include "memory/remote_symbol.h"
+#include "process/remote_symbol.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -2,7 +2,7 @@
 //
 // /proc/PID/smaps and smaps_rollup.
 
-#include "memory/smaps.h"
+#include "process/smaps.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hooks/foreign.h"
+#include "allocator/foreign.h"
 
 #include <string.h>
 #include <sys/stat.h>
 
+#include "allocator/hooks_allocator.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "capture/readable.h"
 #include "capture/unwind_c.h"
-#include "hooks/hooks_allocator.h"
 #include "patch/decode.h"
 #include "recording/recording.h"
 

@@ -4,7 +4,7 @@
 // namespace; a mount shows a part of the hierarchy, from the group that is the mount's root. So
 // the files lie at the mount point, plus what the name has behind that root.
 
-#include "memory/cgroup_path.h"
+#include "process/cgroup_path.h"
 
 #include <errno.h>
 #include <stdbool.h>

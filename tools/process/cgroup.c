@@ -2,7 +2,7 @@
 //
 // The files of the memory controller.
 
-#include "memory/cgroup.h"
+#include "process/cgroup.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/path.h"
-#include "memory/cgroup_path.h"
+#include "process/cgroup_path.h"
 
 enum { OH_CGROUP_FILE_MAX = 1 << 20 };
 

@@ -5,8 +5,8 @@
 // /proc/PID/cgroup and the mounts that we see, or, in a container's mount namespace, those that the
 // process sees.
 
-#ifndef OH_MEMORY_CGROUP_H
-#define OH_MEMORY_CGROUP_H
+#ifndef OH_PROCESS_CGROUP_H
+#define OH_PROCESS_CGROUP_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -7,8 +7,8 @@
 // hold none of them: in the slow path of a recorded allocation with a whole stack that has no frame of
 // jemalloc in it, at most once a second (track.h), and at C's exit.
 
-#ifndef OH_HOOKS_ALLOCATOR_STATS_H
-#define OH_HOOKS_ALLOCATOR_STATS_H
+#ifndef OH_ALLOCATOR_ALLOCATOR_STATS_H
+#define OH_ALLOCATOR_ALLOCATOR_STATS_H
 
 #include <stddef.h>
 

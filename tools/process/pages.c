@@ -2,7 +2,7 @@
 //
 // pagemap and mem of a process.
 
-#include "memory/pages.h"
+#include "process/pages.h"
 
 #include <errno.h>
 #include <fcntl.h>

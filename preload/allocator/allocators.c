@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hooks/allocators.h"
+#include "allocator/allocators.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -10,14 +10,14 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "allocator/allocator_stats.h"
+#include "allocator/dynamic.h"
+#include "allocator/foreign.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "base/thread.h"
 #include "capture/readable.h"
 #include "capture/unwind_c.h"
-#include "hooks/allocator_stats.h"
-#include "hooks/dynamic.h"
-#include "hooks/foreign.h"
 #include "patch/redirect.h"
 #include "profile/allocator.h"
 #include "profile/image.h"

@@ -2,8 +2,8 @@
 //
 // The first test of every hook that allocates: inline, because it is the whole price of most calls.
 
-#ifndef OH_HOOKS_COUNTDOWN_H
-#define OH_HOOKS_COUNTDOWN_H
+#ifndef OH_TRACK_COUNTDOWN_H
+#define OH_TRACK_COUNTDOWN_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
 // What a Go program says of its own memory: runtime.MemStats as net/http/pprof prints it under
 // /debug/pprof/heap?debug=1.
 
-#ifndef OH_MEMORY_GOSTATS_H
-#define OH_MEMORY_GOSTATS_H
+#ifndef OH_PROCESS_GOSTATS_H
+#define OH_PROCESS_GOSTATS_H
 
 #include <stddef.h>
 #include <stdint.h>
