@@ -185,6 +185,7 @@ enum oh_format_flag {
     OH_FLAG_EXIT_PATCHED = 1 << 3, // Go's exit passes through the library.
     OH_FLAG_JEMALLOC = 1 << 4,     // jemalloc was there at the start, and its blocks are recorded.
     OH_FLAG_REDIRECTED = 1 << 5,   // Functions of an allocator have jumps to the library.
+    OH_FLAG_SANDBOX = 1 << 6,      // The process has confined itself: tables grow no more.
 };
 
 enum oh_format_module_state {

@@ -13,6 +13,7 @@
 #include "allocator/allocator_stats.h"
 #include "allocator/dynamic.h"
 #include "allocator/foreign.h"
+#include "base/sandbox.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "base/thread.h"
@@ -326,7 +327,7 @@ static void on_loader_state(debug_state_fn *real)
 {
     int saved = errno;
     if (_r_debug.r_state == RT_CONSISTENT && oh_track_state() == OH_TRACK_ON &&
-        !oh_track_is_child() && _r_debug.r_map != NULL)
+        !oh_track_is_child() && !oh_sandbox_is_up() && _r_debug.r_map != NULL)
         look_at_libraries(_r_debug.r_map->l_next, 0, true);
     errno = saved;
     real();

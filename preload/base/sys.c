@@ -217,6 +217,11 @@ long oh_sys_write_full(int fd, const void *buf, size_t size)
     return 0;
 }
 
+long oh_sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+    return oh_syscall6(SYS_prctl, option, (long)a, (long)b, (long)c, (long)d, 0);
+}
+
 long oh_sys_getpid(void)
 {
     return call1(SYS_getpid, 0);

@@ -57,6 +57,8 @@ long oh_sys_readlink(const char *path, char *buf, size_t size);
 // Writes all of buf at the file's position: 0, or a negative error (-EIO when nothing moves).
 long oh_sys_write_full(int fd, const void *buf, size_t size);
 
+// As the hook of that name is called: four values, of which an option may use none.
+long oh_sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
 long oh_sys_getpid(void);
 long oh_sys_getppid(void);
 long oh_sys_gettid(void);

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "base/attr.h"
+#include "base/sandbox.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "capture/readable.h"
@@ -134,7 +135,7 @@ static bool looks_like_go(const struct headers *headers)
 static void find_file(struct oh_format_module *facts, const char *path)
 {
     struct stat st;
-    if (oh_sys_stat(path, &st) < 0)
+    if (oh_sandbox_is_up() || oh_sys_stat(path, &st) < 0)
         return;
     facts->file_bytes = (uint64_t)st.st_size;
     facts->file_mtime_ns =
@@ -173,9 +174,11 @@ static const char *known_path(const struct oh_format_module *facts, const char *
 }
 
 // A path may be as long as a page, and a thread's stack as short as four of them: this one does not
-// lie there. NULL when there is no memory.
+// lie there. NULL when there is no memory, or the system may not be asked.
 static char *make_path(const char *name)
 {
+    if (oh_sandbox_is_up())
+        return NULL;
     long page =
         oh_sys_mmap(NULL, PATH_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (oh_sys_failed(page))

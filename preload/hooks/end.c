@@ -10,6 +10,7 @@
 
 #include "base/atomic.h"
 #include "base/floating_x86_64.h"
+#include "base/sandbox.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "offheap/format.h"
@@ -162,12 +163,16 @@ static const char *reason_of(int error)
     }
 }
 
-static void finish(void)
+static void mark_ended(void)
 {
-    const struct oh_format_header *header = oh_recording_header();
-    uint32_t state = oh_load32_acquire(&header->state);
+    uint32_t state = oh_load32_acquire(&oh_recording_header()->state);
     if (state == OH_STATE_STARTING || state == OH_STATE_RECORDING)
         oh_recording_set_state(OH_STATE_ENDED, OH_OFF_none);
+}
+
+static void finish(void)
+{
+    mark_ended();
     if (!end.wants_profile)
         return;
     int rc = write_profile();
@@ -175,6 +180,17 @@ static void finish(void)
         add_note(reason_of(rc), rc);
     else if (!end.keeps_recording)
         (void)oh_sys_unlink(oh_recording_path());
+}
+
+// Without a system call, hence without a file.
+static void end_sandboxed(void)
+{
+    uint32_t idle = STAGE_IDLE;
+    if (!oh_cas32_acq_rel(&end.stage, &idle, STAGE_DONE))
+        return;
+    mark_ended();
+    if (end.wants_profile)
+        add_note("not written: the process has confined itself", -EPERM);
 }
 
 static void wait_for_other(void)
@@ -194,6 +210,10 @@ void oh_end_run(int code)
     (void)code;
     if (end.pid != oh_sys_getpid() || oh_recording_header() == NULL)
         return;
+    if (oh_sandbox_is_up()) {
+        end_sandboxed();
+        return;
+    }
     if (!oh_cas32_acq_rel(&end.stage, &idle, STAGE_RUNNING)) {
         wait_for_other();
         return;

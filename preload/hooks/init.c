@@ -11,6 +11,7 @@
 #include "base/config.h"
 #include "base/floating_x86_64.h"
 #include "base/process.h"
+#include "base/sandbox.h"
 #include "base/thread.h"
 #include "capture/budget.h"
 #include "capture/modules.h"
@@ -84,6 +85,9 @@ static void start(enum oh_format_off_reason *reason, int *error)
     oh_config_read(&config, oh_process_environment(&process, environ));
     *reason = OH_OFF_disabled;
     if (config.disabled)
+        return;
+    *reason = OH_OFF_sandbox;
+    if (oh_sandbox_is_up())
         return;
     *error = oh_recording_create(&config, &process, reason);
     if (*error < 0)

@@ -174,6 +174,15 @@ static void add_allocator(struct remarks *remarks)
     end(remarks);
 }
 
+static void add_sandbox(struct remarks *remarks)
+{
+    if ((oh_load32_relaxed(&remarks->view->header->flags) & OH_FLAG_SANDBOX) == 0)
+        return;
+    oh_text_add(begin(remarks), "sandbox: the process confined itself (prctl); since then the "
+                                "recorder asks the system nothing, and its tables do not grow");
+    end(remarks);
+}
+
 static void add_state(struct remarks *remarks)
 {
     const struct oh_format_header *header = remarks->view->header;
@@ -249,6 +258,7 @@ int oh_remarks_add(const struct oh_view *view, const struct oh_symbols *symbols,
     add_title(&remarks);
     add_mode(&remarks);
     add_allocator(&remarks);
+    add_sandbox(&remarks);
     add_state(&remarks);
     add_counters(&remarks);
     add_modules(&remarks);

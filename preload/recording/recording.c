@@ -9,6 +9,7 @@
 
 #include "base/atomic.h"
 #include "base/attr.h"
+#include "base/sandbox.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "recording/layout.h"
@@ -19,6 +20,7 @@ enum {
     HIGH_FD = 900, // Out of the way of programs that close or reuse low descriptors.
     ARGS_BYTES = 4096,
     NOTE_BYTES = 160,
+    AHEAD_BYTES = 8 << 20,
     RETRY_CALLS = 1024,
 };
 
@@ -146,6 +148,8 @@ int oh_recording_reserve(struct oh_format_section *section)
         return 0;
     if (state == OH_SECTION_FAILED)
         return -ENOSPC;
+    if (oh_sandbox_is_up())
+        return -EPERM;
     if (is_waiting())
         return -EAGAIN;
     bool grows = (recording.header->flags & OH_FLAG_NO_FALLOCATE) == 0;
@@ -161,6 +165,20 @@ int oh_recording_reserve(struct oh_format_section *section)
     }
     (void)oh_cas_acq_rel(&section->state, &state, OH_SECTION_FAILED);
     return oh_recording_ready(section) ? 0 : -ENOSPC;
+}
+
+void oh_recording_reserve_ahead(void)
+{
+    struct oh_format_header *header = recording.header;
+    uint64_t left = AHEAD_BYTES;
+    for (uint32_t i = 0; i < header->section_count; i++) {
+        struct oh_format_section *section = &header->sections[i];
+        if (oh_recording_ready(section))
+            continue;
+        if (section->bytes > left || oh_recording_reserve(section) < 0)
+            break;
+        left -= section->bytes;
+    }
 }
 
 uint64_t oh_recording_take(struct oh_format_section *section, uint64_t bytes)
@@ -207,12 +225,17 @@ void oh_recording_count(enum oh_format_counter counter)
         (void)oh_add_relaxed(&recording.header->counters[counter], 1);
 }
 
-uint64_t oh_recording_now_ns(void)
+// libc's, not a raw system call: it reads the clock from the vDSO without entering the kernel.
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec ts;
-    // libc's, not a raw system call: it reads the clock from the vDSO without entering the kernel.
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-    uint64_t now = (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
+    clock_gettime(clock, &ts);
+    return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t oh_recording_now_ns(void)
+{
+    uint64_t now = clock_ns(CLOCK_MONOTONIC_COARSE);
     return now > recording.header->start_monotonic_ns ? now - recording.header->start_monotonic_ns
                                                       : 0;
 }
@@ -222,7 +245,7 @@ void oh_recording_set_state(enum oh_format_state state, enum oh_format_off_reaso
     if (recording.header == NULL)
         return;
     if (state == OH_STATE_OFF || state == OH_STATE_ENDED)
-        recording.header->end_realtime_ns = oh_sys_clock_ns(CLOCK_REALTIME);
+        recording.header->end_realtime_ns = clock_ns(CLOCK_REALTIME);
     oh_store32_relaxed(&recording.header->off_reason, (uint32_t)reason);
     oh_store32_release(&recording.header->state, (uint32_t)state);
 }

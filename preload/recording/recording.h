@@ -44,6 +44,9 @@ bool oh_recording_ready(const struct oh_format_section *section);
 // Reserves the section's space: 0 when it is READY (also by another thread), -ENOSPC when it never
 // will be, another error when it is not now (it is tried again by later calls).
 int oh_recording_reserve(struct oh_format_section *section);
+// Reserves the next sections, 8 MiB of them, before the process confines itself: afterwards nothing
+// is reserved any more (base/sandbox), and what has no room is dropped and counted.
+void oh_recording_reserve_ahead(void);
 
 // Takes `bytes` from a section with a cursor, the next after those taken before: their file offset,
 // or 0 when the section is full or not ready. Who always takes multiples of n gets multiples of n.

@@ -14,6 +14,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/sandbox.h"
 #include "recording/recording.h"
 #include "support/child.h"
 #include "support/cmocka.h"
@@ -344,6 +345,32 @@ static void test_growth_never_touches_another_file_under_our_name(void **state)
     oh_scratch_run(descriptor_is_closed_and_name_is_theirs);
 }
 
+// --- A process that confines itself
+
+static void process_confines_itself(void *dir)
+{
+    struct oh_format_section *last;
+    oh_file_create(dir, UINT64_C(64) << 20);
+    last = oh_file_last_level(OH_SECTION_LIVE);
+    // given what comes next is reserved in time
+    oh_recording_reserve_ahead();
+    oh_sandbox_enter();
+    // when every system call is fatal
+    oh_fault_allow_no_call();
+    // then some levels are there, and others are refused
+    oh_require(oh_recording_reserve(oh_recording_section(OH_SECTION_LIVE, 1)) == 0);
+    oh_require(oh_recording_reserve(oh_recording_section(OH_SECTION_STACKS, 1)) == 0);
+    oh_require_equal(oh_recording_reserve(last), -EPERM);
+    oh_require(!oh_recording_ready(last));
+    _exit(0); // What oh_scratch_run does last is not allowed.
+}
+
+static void test_growth_of_a_confined_process_asks_nothing_of_the_system(void **state)
+{
+    (void)state;
+    oh_scratch_run(process_confines_itself);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +389,7 @@ int main(void)
         cmocka_unit_test(test_growth_without_a_descriptor_waits_until_there_is_one),
         cmocka_unit_test(test_growth_of_a_file_that_is_gone_fails),
         cmocka_unit_test(test_growth_never_touches_another_file_under_our_name),
+        cmocka_unit_test(test_growth_of_a_confined_process_asks_nothing_of_the_system),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,67 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# A program that confines itself lives on under the library, which is ended by nothing that the
+# program does not do itself, and its recording stays right; a child that confines itself changes
+# nothing for its parent.
+. "$OFFHEAP_SRC/tests/integration/lib.sh"
+
+program=$OFFHEAP_FIXTURES/sandbox
+
+# check_kept OUTPUT PROFILE: what the program says that it keeps is what the profile says.
+check_kept()
+{
+    kept=$(awk '$1 == "kept" { print $2 }' "$1")
+    got=$(pprof -symbolize=none -unit=B -sample_index=inuse_space -top -focus='^keep_leaf$' "$2" |
+        awk '$NF == "main" { print $4 + 0 }')
+    [ "${kept:-none}" = "$got" ] || fail "$2: $got bytes kept, want $kept"
+}
+
+# Filters cannot be had everywhere.
+"$program" prctl 0 >out.txt 2>&1 || skip "no filter of system calls can be put up here"
+
+for mode in prctl seccomp; do
+    note "$mode"
+    run_fixture "$mode" 0 "$program" "$mode" 3
+    expect_text "$mode.out" '^alive$'
+    check_kept "$mode.out" "$mode.pb.gz"
+    "$OFFHEAP_BIN" report "$mode.pb.gz" >"$mode.txt" 2>&1
+    expect_text "$mode.txt" 'sandbox: the process confined itself'
+    rm -f recordings/*
+done
+
+# The library alone would have to open a file: it leaves the recording, which says so.
+note "the library alone"
+expect_status 0 env LD_PRELOAD="$OFFHEAP_LIB" OFFHEAP_EXACT=1 OFFHEAP_PROFILE="$PWD/alone.pb.gz" \
+    "$program" prctl 1
+expect_text out.txt '^alive$'
+cp out.txt alone.out
+[ ! -e alone.pb.gz ] || fail "a profile was written in a sandbox"
+set -- recordings/sandbox.*.offheap
+expect_status 0 "$OFFHEAP_BIN" report "$1"
+expect_text out.txt 'OFFHEAP_PROFILE: not written: the process has confined itself'
+expect_no_text out.txt 'still running|killed'
+expect_status 0 "$OFFHEAP_BIN" export -o alone.pb.gz "$1"
+check_kept alone.out alone.pb.gz
+rm -f recordings/*
+
+note "strict"
+LD_PRELOAD="$OFFHEAP_LIB" OFFHEAP_EXACT=1 "$program" strict >strict.out 2>strict.err ||
+    fail "strict: status $?"
+expect_text strict.out '^alive$'
+set -- recordings/sandbox.*.offheap
+expect_status 0 "$OFFHEAP_BIN" report "$1"
+expect_text out.txt 'no longer recorded: the process confined itself'
+rm -f recordings/*
+
+for mode in child vfork; do
+    note "$mode"
+    run_fixture "$mode" 0 "$program" "$mode" 1
+    expect_text "$mode.out" '^alive$'
+    check_kept "$mode.out" "$mode.pb.gz"
+    "$OFFHEAP_BIN" report "$mode.pb.gz" >"$mode.txt" 2>&1
+    expect_no_text "$mode.txt" 'sandbox:' "a child confined its parent"
+    rm -f recordings/*
+done
+
+finish
