@@ -207,10 +207,34 @@ static void test_proc_get_own_process(void **state)
     assert_int_equal(oh_proc_get(getpid(), &proc), 0);
     assert_int_equal(proc.pid, getpid());
     assert_int_equal(proc.uid, getuid());
-    assert_int_equal(proc.state, 'R');
+    assert_false(proc.has_ended);
     assert_true(proc.start_ticks > 0);
     assert_string_equal(proc.exe, exe);
     oh_proc_fini(&proc);
+}
+
+// 1024 is a process that was forked and has not executed, 4 one that is ending, 4194308 both and more.
+static void test_proc_stat_tells_a_process_that_has_ended(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool has_ended;
+    } cases[] = {
+        {"7 (a b) c) S 1 7 7 0 -1 1024 1 2 3 4 5 6 7 8 20 0 1 0 4711 9 10", false},
+        {"7 (a b) c) R 1 7 7 0 -1 4194308 1 2 3 4 5 6 7 8 20 0 1 0 4711 0 0", true},
+        {"7 (a b) c) D 1 7 7 0 -1 4 1 2 3 4 5 6 7 8 20 0 1 0 4711 0 0", true},
+        {"7 (a b) c) Z 1 7 7 0 -1 1024 1 2 3 4 5 6 7 8 20 0 1 0 4711 0 0", true},
+        {"7 (a b) c) X 1 7 7 0 -1 1024 1 2 3 4 5 6 7 8 20 0 1 0 4711 0 0", true},
+    };
+    struct oh_proc proc = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(oh_proc_parse_stat(cases[i].text, &proc), 0);
+        assert_string_equal(proc.comm, "a b) c");
+        assert_int_equal(proc.start_ticks, 4711);
+        assert_int_equal(proc.has_ended, cases[i].has_ended);
+    }
+    assert_int_equal(oh_proc_parse_stat("7 a S 1 7", &proc), -EINVAL);
 }
 
 static void test_proc_get_missing_process(void **state)
@@ -288,6 +312,7 @@ int main(void)
         cmocka_unit_test(test_file_read_bounds),
         cmocka_unit_test(test_list_keeps_texts),
         cmocka_unit_test(test_proc_get_own_process),
+        cmocka_unit_test(test_proc_stat_tells_a_process_that_has_ended),
         cmocka_unit_test(test_proc_get_missing_process),
         cmocka_unit_test(test_proc_environ_finds_whole_names),
         cmocka_unit_test(test_proc_maps_and_auxv),

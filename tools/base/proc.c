@@ -18,7 +18,10 @@
 
 #include "base/path.h"
 
-enum { OH_PROC_FILE_MAX = 64 << 20 };
+enum {
+    OH_PROC_FILE_MAX = 64 << 20,
+    OH_PROC_EXITING = 0x4, // PF_EXITING of the kernel's sched.h.
+};
 
 // A file of the process's directory; a process that has gone is -ESRCH.
 static int read_proc_file(pid_t pid, const char *name, char **data, size_t *len)
@@ -30,7 +33,7 @@ static int read_proc_file(pid_t pid, const char *name, char **data, size_t *len)
 }
 
 // The command's name may hold blanks and parentheses: the last ')' ends it.
-static int parse_stat(const char *stat, struct oh_proc *proc)
+int oh_proc_parse_stat(const char *stat, struct oh_proc *proc)
 {
     const char *const open = strchr(stat, '(');
     const char *const close = strrchr(stat, ')');
@@ -39,11 +42,15 @@ static int parse_stat(const char *stat, struct oh_proc *proc)
     }
     (void)snprintf(proc->comm, sizeof proc->comm, "%.*s", (int)(close - open - 1), open + 1);
     const char *at = close + 1;
-    // After the name: state is field 3, start_ticks field 22.
+    // After the name: state is field 3, the kernel's flags are field 9, start_ticks field 22.
     for (int field = 3; field <= 22; field++) {
         at += strspn(at, " ");
         if (field == 3) {
             proc->state = *at;
+            proc->has_ended = *at == 'Z' || *at == 'X';
+        } else if (field == 9) {
+            // Between giving up its memory and becoming a zombie, too.
+            proc->has_ended |= (strtoul(at, NULL, 10) & OH_PROC_EXITING) != 0;
         } else if (field == 22) {
             proc->start_ticks = strtoull(at, NULL, 10);
         }
@@ -101,7 +108,7 @@ int oh_proc_get(pid_t pid, struct oh_proc *proc)
     if (result < 0) {
         return result;
     }
-    result = parse_stat(text, &found);
+    result = oh_proc_parse_stat(text, &found);
     free(text);
     if (result < 0) {
         return result;

@@ -17,9 +17,10 @@ struct oh_proc {
     pid_t ns_pid;         // As the process itself sees it, in its own pid namespace.
     uint64_t start_ticks; // Since boot, in clock ticks: with the pid, its identity.
     uid_t uid;
-    char state;    // As in /proc/PID/stat; 'Z' is a zombie.
-    char comm[64]; // The short name.
-    char *exe;     // Path of the executable, NULL when it may not be read.
+    char state;     // As in /proc/PID/stat.
+    bool has_ended; // It runs nothing any more and has no memory, waited for or not.
+    char comm[64];  // The short name.
+    char *exe;      // Path of the executable, NULL when it may not be read.
 };
 
 // One line of /proc/PID/maps.
@@ -35,6 +36,9 @@ struct oh_proc_map {
 
 int oh_proc_get(pid_t pid, struct oh_proc *proc);
 void oh_proc_fini(struct oh_proc *proc);
+
+// What the text of /proc/PID/stat says: comm, state, has_ended, start_ticks. -EINVAL: it is none.
+int oh_proc_parse_stat(const char *stat, struct oh_proc *proc);
 
 // A variable of the environment that the process was started with. 0 with *value (to be freed),
 // -ENOENT when it is not set.

@@ -139,19 +139,16 @@ static int list_process(void *arg, pid_t pid)
     if (candidate == 0 || candidate == -ESRCH) {
         return 0;
     }
-    if (candidate < 0) {
-        state->hidden_count++;
-        return 0;
-    }
     struct oh_proc proc;
     if (oh_proc_get(pid, &proc) < 0) {
         return 0;
     }
-    struct oh_mapped_recording found;
-    if (proc.state == 'Z') {
+    if (candidate < 0 || proc.has_ended) {
+        state->hidden_count += proc.has_ended ? 0 : 1;
         oh_proc_fini(&proc);
         return 0;
     }
+    struct oh_mapped_recording found;
     if (oh_locate_mapped(pid, &found) == 0) {
         list_recorded(state, &proc, &found);
         oh_mapped_recording_fini(&found);

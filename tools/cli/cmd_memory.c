@@ -259,7 +259,7 @@ static int find_live(const char *what, pid_t *pid, const char **path, struct oh_
     if (oh_reader_target(what, pid) == OH_TARGET_PID) {
         const bool is_there = oh_proc_get(*pid, &proc) == 0;
         if (is_there) {
-            *pid = proc.state == 'Z' ? 0 : *pid;
+            *pid = proc.has_ended ? 0 : *pid;
             oh_proc_fini(&proc);
         }
         *pid = is_there ? *pid : 0;

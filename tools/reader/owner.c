@@ -19,8 +19,8 @@ bool oh_owner_is_alive(const struct oh_format_header *header)
     if (oh_proc_get((pid_t)header->pid, &proc) < 0) {
         return false;
     }
-    const bool is_same = proc.start_ticks == header->start_ticks && proc.state != 'Z' &&
-                         proc.state != 'X' && header->state != OH_STATE_ENDED;
+    const bool is_same = proc.start_ticks == header->start_ticks && !proc.has_ended &&
+                         header->state != OH_STATE_ENDED;
     oh_proc_fini(&proc);
     return is_same;
 }
@@ -40,8 +40,8 @@ static enum oh_owner find_live(const char *path, const struct oh_format_header *
 {
     struct oh_mapped_recording found;
     const int result = oh_locate_mapped((pid_t)header->pid, &found);
-    if (result == -ENOENT) {
-        return OH_OWNER_REPLACED;
+    if (result == -ENOENT) { // It maps none; also when it has ended since it was looked at.
+        return oh_owner_is_alive(header) ? OH_OWNER_REPLACED : OH_OWNER_GONE;
     }
     if (result < 0) {
         return result == -ESRCH ? OH_OWNER_GONE : OH_OWNER_ALIVE;

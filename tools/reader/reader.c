@@ -199,7 +199,7 @@ int oh_reader_open_pid(struct oh_reader *reader, pid_t pid, struct oh_err *err)
 {
     struct oh_proc proc;
     int result = oh_proc_get(pid, &proc);
-    if (result < 0 || proc.state == 'Z') {
+    if (result < 0 || proc.has_ended) {
         if (result == 0) {
             oh_proc_fini(&proc);
         }
