@@ -5,8 +5,9 @@
 #
 # From nothing to the answer: brings what the build needs, builds the release preset and a small Go
 # service that holds memory in C (fixtures/demo), runs it under `offheap run`, prints the report and
-# the pprof of both heaps, Go's own and C's. Prints each command before it runs it. Run it as often
-# as you like. Needs Debian 12 and apt; whatever else is missing is installed.
+# the pprof of both heaps, Go's own and C's, and what grows while it works. Prints each command before
+# it runs it. Run it as often as you like. Needs Debian 12 and apt; whatever else is missing is
+# installed.
 
 set -eu
 
@@ -110,6 +111,18 @@ for profiles in 'build/demo/go.pb.gz' 'build/demo/offheap.pb.gz' \
     'build/demo/go.pb.gz build/demo/offheap.pb.gz'; do
     show "go tool pprof -top $profiles | grep -E 'flat%|$node'"
 done
+
+say "The same service under load: its resident size grows, its Go heap does not"
+export OFFHEAP_DIR="$PWD/$out" # Where the recording goes.
+# shellcheck disable=SC2016 # show expands it.
+show 'LD_PRELOAD=$PWD/build/release/liboffheap.so build/demo/orders -orders 100000000 -rate 10000 & echo $! >build/demo/pid'
+trap 'kill "$(cat $out/pid)" 2>/dev/null' EXIT
+show 'sleep 10 # until it has found its size, but for the leak'
+# shellcheck disable=SC2016
+show 'build/release/offheap memory --watch 10s $(cat build/demo/pid)'
+# shellcheck disable=SC2016
+show 'kill $(cat build/demo/pid)'
+rm -f "$out"/orders.*.offheap
 
 say "Look around yourself"
 printf '%s\n' 'go tool pprof -http=: build/demo/go.pb.gz build/demo/offheap.pb.gz'
