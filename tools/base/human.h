@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Numbers as people write and read them: sizes (read by offheap/bytes.h), counts, ages. Pure functions, any thread.
+// Numbers as people write and read them: sizes (read by offheap/bytes.h), counts, ages. Pure
+// functions, any thread.
 
 #ifndef OH_BASE_HUMAN_H
 #define OH_BASE_HUMAN_H

@@ -20,7 +20,8 @@
 
 enum {
     OH_PROC_FILE_MAX = 64 << 20,
-    OH_PROC_EXITING = 0x4, // PF_EXITING of the kernel's sched.h.
+    OH_PROC_EXITING = 0x4,       // PF_EXITING of the kernel's sched.h,
+    OH_PROC_KERNEL = 0x00200000, // and PF_KTHREAD.
 };
 
 // A file of the process's directory; a process that has gone is -ESRCH.
@@ -50,7 +51,9 @@ int oh_proc_parse_stat(const char *stat, struct oh_proc *proc)
             proc->has_ended = *at == 'Z' || *at == 'X';
         } else if (field == 9) {
             // Between giving up its memory and becoming a zombie, too.
-            proc->has_ended |= (strtoul(at, NULL, 10) & OH_PROC_EXITING) != 0;
+            const unsigned long flags = strtoul(at, NULL, 10);
+            proc->has_ended |= (flags & OH_PROC_EXITING) != 0;
+            proc->is_kernel = (flags & OH_PROC_KERNEL) != 0;
         } else if (field == 22) {
             proc->start_ticks = strtoull(at, NULL, 10);
         }
@@ -83,20 +86,34 @@ static void parse_status(const char *status, struct oh_proc *proc)
     }
 }
 
-static char *read_exe(pid_t pid)
+// What the kernel adds to the name of a file that is removed. True: it stood there.
+static bool cut_deleted(char *name)
 {
-    char link[64];
+    static const char deleted[] = " (deleted)";
+    if (!oh_str_ends_with(name, deleted)) {
+        return false;
+    }
+    name[strlen(name) - strlen(deleted)] = '\0';
+    return true;
+}
+
+char *oh_proc_read_link(const char *link)
+{
     char target[PATH_MAX];
-    (void)snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
     const ssize_t len = readlink(link, target, sizeof target - 1);
     if (len < 0) {
         return NULL;
     }
     target[len] = '\0';
-    if (oh_str_ends_with(target, " (deleted)")) {
-        target[(size_t)len - strlen(" (deleted)")] = '\0';
-    }
+    (void)cut_deleted(target);
     return strdup(target);
+}
+
+static char *read_exe(pid_t pid)
+{
+    char link[64];
+    (void)snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+    return oh_proc_read_link(link);
 }
 
 int oh_proc_get(pid_t pid, struct oh_proc *proc)
@@ -172,25 +189,21 @@ int oh_proc_is_secure(pid_t pid, bool *is_secure)
 }
 
 // "start-end perms offset dev inode   path"
-static bool parse_map(char *line, struct oh_proc_map *map)
+bool oh_proc_parse_map(char *line, struct oh_proc_map *map)
 {
-    char perms[8];
     unsigned major_number = 0;
     unsigned minor_number = 0;
     int path_at = 0;
     *map = (struct oh_proc_map){.path = ""};
-    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64 " %n", &map->start,
-               &map->end, perms, &map->offset, &major_number, &minor_number, &map->inode,
-               &path_at) < 7) {
+    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 " %n", &map->start,
+               &map->end, map->permissions, &map->offset, &major_number, &minor_number, &map->inode,
+               &path_at) < 7 ||
+        strlen(map->permissions) < 4) {
         return false;
     }
     map->device = makedev(major_number, minor_number);
-    char *const path = line + path_at;
-    if (oh_str_ends_with(path, " (deleted)")) {
-        path[strlen(path) - strlen(" (deleted)")] = '\0';
-        map->is_deleted = true;
-    }
-    map->path = path;
+    map->is_deleted = cut_deleted(line + path_at);
+    map->path = line + path_at;
     return true;
 }
 
@@ -206,7 +219,7 @@ int oh_proc_each_map(pid_t pid, oh_proc_map_fn *fn, void *arg)
     for (char *line = strsep(&rest, "\n"); line != NULL && result == 0;
          line = strsep(&rest, "\n")) {
         struct oh_proc_map map;
-        if (parse_map(line, &map)) {
+        if (oh_proc_parse_map(line, &map)) {
             result = fn(arg, &map);
         }
     }

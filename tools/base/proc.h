@@ -19,25 +19,28 @@ struct oh_proc {
     uid_t uid;
     char state;     // As in /proc/PID/stat.
     bool has_ended; // It runs nothing any more and has no memory, waited for or not.
+    bool is_kernel; // A kernel thread: it never had memory of its own.
     char comm[64];  // The short name.
     char *exe;      // Path of the executable, NULL when it may not be read.
 };
 
-// One line of /proc/PID/maps.
+// One line of /proc/PID/maps, or the first one of a map in /proc/PID/smaps.
 struct oh_proc_map {
     uint64_t start;
     uint64_t end;
     uint64_t offset;
     uint64_t inode;
     dev_t device;
-    const char *path; // Without " (deleted)"; "" when anonymous.
+    char permissions[5]; // "rw-p".
+    const char *path;    // Without " (deleted)"; "" when anonymous.
     bool is_deleted;
 };
 
 int oh_proc_get(pid_t pid, struct oh_proc *proc);
 void oh_proc_fini(struct oh_proc *proc);
 
-// What the text of /proc/PID/stat says: comm, state, has_ended, start_ticks. -EINVAL: it is none.
+// What the text of /proc/PID/stat says: comm, state, has_ended, is_kernel,
+// start_ticks. -EINVAL: it is none.
 int oh_proc_parse_stat(const char *stat, struct oh_proc *proc);
 
 // A variable of the environment that the process was started with. 0 with *value (to be freed),
@@ -46,6 +49,12 @@ int oh_proc_environ(pid_t pid, const char *name, char **value);
 
 // Whether the kernel told the process that it runs with raised privileges (AT_SECURE).
 int oh_proc_is_secure(pid_t pid, bool *is_secure);
+
+// The target of a link as /proc/PID/exe is one, to be freed; NULL when it cannot be read.
+char *oh_proc_read_link(const char *link);
+
+// The line is cut: map->path points into it. False: it is no such line.
+bool oh_proc_parse_map(char *line, struct oh_proc_map *map);
 
 // Not 0 from fn ends the walk and is returned.
 typedef int oh_proc_map_fn(void *arg, const struct oh_proc_map *map);

@@ -192,7 +192,7 @@ int oh_glibc_find_threads(struct oh_pages *pages, uint64_t start, uint64_t end, 
 {
     int result = 0;
     uint64_t page = oh_pages_next_resident(pages, start, end) / OH_PAGE_BYTES * OH_PAGE_BYTES;
-    while (result == 0 && page<end && * budget> 0) {
+    while (result == 0 && *budget > 0 && page < end) {
         uint64_t words[OH_PAGE_WORDS];
         uint64_t next = page + OH_PAGE_BYTES;
         if (oh_pages_read(pages, page, words, sizeof words)) {

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,27 +13,13 @@
 #include <unistd.h>
 
 #include "base/path.h"
+#include "base/proc.h"
 #include "profile/arena.h"
 #include "profile/elf.h"
 #include "profile/ranges.h"
 
 // What the ranges of a recording may take in memory.
 static const size_t ranges_max_bytes = (size_t)1 << 30;
-
-static char *read_exe(const char *link)
-{
-    static const char deleted[] = " (deleted)";
-    char target[PATH_MAX];
-    const ssize_t length = readlink(link, target, sizeof target - 1);
-    if (length < 0) {
-        return NULL;
-    }
-    target[length] = '\0';
-    if (oh_str_ends_with(target, deleted)) {
-        target[(size_t)length - strlen(deleted)] = '\0';
-    }
-    return strdup(target);
-}
 
 // Go's linker leaves its build id in a note, in stripped programs too.
 static bool is_go_file(const char *path)
@@ -88,7 +73,7 @@ int oh_program_get(const char *root, pid_t pid, const struct oh_smaps *smaps, st
     if (link == NULL) {
         return -ENOMEM;
     }
-    found.exe = read_exe(link);
+    found.exe = oh_proc_read_link(link);
     found.is_go = is_go_file(link);
     free(link);
     if (view != NULL) {

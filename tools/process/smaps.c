@@ -5,13 +5,12 @@
 #include "process/smaps.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 
 #include "base/path.h"
+#include "base/proc.h"
 
 // A map takes less than 1 KiB of text, and the kernel allows 65,530 of them unless told otherwise.
 static const size_t smaps_max_bytes = (size_t)1 << 30;
@@ -36,29 +35,21 @@ static uint8_t parse_permissions(const char *text)
                      (text[3] == 's' ? OH_SMAP_SHARED : 0));
 }
 
-// "start-end perms offset major:minor inode   name". The line is cut into the map's name.
+// The line is cut into the map's name.
 static bool parse_first_line(char *line, struct oh_smap *map)
 {
-    static const char deleted[] = " (deleted)";
-    char permissions[8];
-    unsigned major_number = 0;
-    unsigned minor_number = 0;
-    int name_at = 0;
-    *map = (struct oh_smap){0};
-    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64 " %n", &map->start,
-               &map->end, permissions, &map->offset, &major_number, &minor_number, &map->inode,
-               &name_at) < 7 ||
-        strlen(permissions) < 4 || map->start >= map->end) {
+    struct oh_proc_map found;
+    if (!oh_proc_parse_map(line, &found) || found.start >= found.end) {
         return false;
     }
-    char *const name = line + name_at;
-    if (oh_str_ends_with(name, deleted)) {
-        name[strlen(name) - strlen(deleted)] = '\0';
-        map->is_deleted = true;
-    }
-    map->name = name;
-    map->device = makedev(major_number, minor_number);
-    map->permissions = parse_permissions(permissions);
+    *map = (struct oh_smap){.start = found.start,
+                            .end = found.end,
+                            .offset = found.offset,
+                            .inode = found.inode,
+                            .device = found.device,
+                            .name = found.path,
+                            .is_deleted = found.is_deleted,
+                            .permissions = parse_permissions(found.permissions)};
     return true;
 }
 
@@ -150,22 +141,17 @@ static int read_rollup(const char *root, pid_t pid, struct oh_smaps *smaps)
     return 0;
 }
 
-// Whether the process never has memory of its own. (One that is ending has none any more, before and
-// after it becomes a zombie.)
 static bool is_kernel_thread(const char *root, pid_t pid)
 {
-    const unsigned kernel_thread = 0x00200000; // PF_KTHREAD of the kernel's sched.h.
     char *text = NULL;
     size_t length = 0;
+    struct oh_proc proc = {0};
     if (read_text(root, pid, "stat", &text, &length) < 0) {
         return false;
     }
-    const char *const name_end = strrchr(text, ')');
-    unsigned flags = 0;
-    const bool is_read =
-        name_end != NULL && sscanf(name_end, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1;
+    const int result = oh_proc_parse_stat(text, &proc);
     free(text);
-    return is_read && (flags & kernel_thread) != 0;
+    return result == 0 && proc.is_kernel;
 }
 
 int oh_smaps_read(const char *root, pid_t pid, struct oh_smaps *smaps)
@@ -177,7 +163,7 @@ int oh_smaps_read(const char *root, pid_t pid, struct oh_smaps *smaps)
         return result == -ENOENT ? -ESRCH : result;
     }
     result = parse(&found);
-    if (result == 0 && found.count == 0) {
+    if (result == 0 && found.count == 0) { // One that is ending has none any more.
         result = is_kernel_thread(root, pid) ? -ENODATA : -ESRCH;
     }
     if (result == 0) {

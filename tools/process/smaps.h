@@ -3,7 +3,7 @@
 // What the kernel says is in a process's memory: every mapping of /proc/PID/smaps with what of it
 // is resident, and the sum of /proc/PID/smaps_rollup.
 //
-// Every function of tools/memory that reads /proc or /sys takes `root`, which stands before the
+// Every function of tools/process and tools/memory that reads /proc or /sys takes `root`, which stands before the
 // path: "" on a machine, a directory in tests.
 
 #ifndef OH_PROCESS_SMAPS_H
@@ -47,7 +47,8 @@ struct oh_smaps {
     char *text;          // What the names point into.
 };
 
-// 0; -ESRCH: no such process, or it ended; -ENODATA: it has no memory of its own (a kernel thread); -EACCES or -EPERM: it may not be looked into; another negative errno.
+// 0; -ESRCH: no such process, or it ended; -ENODATA: it has no memory of its own (a kernel thread);
+// -EACCES or -EPERM: it may not be looked into; another negative errno.
 int oh_smaps_read(const char *root, pid_t pid, struct oh_smaps *smaps);
 void oh_smaps_fini(struct oh_smaps *smaps);
 
