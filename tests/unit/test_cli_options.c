@@ -213,6 +213,30 @@ static void test_completion_names_every_word(void **state)
     free(script);
 }
 
+// What follows such an option is its value, and not the program.
+static void test_completion_of_run_knows_options_with_a_value(void **state)
+{
+    (void)state;
+    char *script = NULL;
+    size_t len = 0;
+    assert_int_equal(
+        oh_file_read(OH_TEST_SOURCE_DIR "/tools/cli/offheap.bash", 1 << 20, &script, &len), 0);
+    char *const skip = strstr(script, "i=$((i + 1))");
+    assert_non_null(skip);
+    *skip = '\0';
+    const char *const line = strrchr(script, '\n');
+    const struct oh_cli_command *const run_command = oh_cli_command_at(0);
+    assert_string_equal(run_command->name, "run");
+    for (const struct oh_cli_option *o = run_command->options; o->name != NULL; o++) {
+        char word[64];
+        (void)snprintf(word, sizeof word, "--%s", o->name);
+        if (has_word(line, word) != (o->arg != NULL)) {
+            fail_msg("offheap.bash, options of run with a value: %s", word);
+        }
+    }
+    free(script);
+}
+
 static void test_run_refuses_wrong_values(void **state)
 {
     (void)state;
@@ -285,6 +309,7 @@ int main(void)
         cmocka_unit_test(test_tables_are_sound),
         cmocka_unit_test(test_manual_pages_name_every_option),
         cmocka_unit_test(test_completion_names_every_word),
+        cmocka_unit_test(test_completion_of_run_knows_options_with_a_value),
         cmocka_unit_test(test_run_refuses_wrong_values),
         cmocka_unit_test(test_run_options_end_at_the_program),
         cmocka_unit_test(test_others_refuse_wrong_operands),

@@ -16,6 +16,7 @@ _offheap()
     case $previous in
     --sort) words='inuse_space inuse_objects alloc_space alloc_objects' ;;
     --phase) words='init main unknown' ;;
+    --allocator) words='jemalloc' ;;
     --kind) words='malloc thread mmap reserve shm file' ;;
     --dir | --binary)
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
@@ -32,7 +33,7 @@ _offheap()
             # The first word that is no option begins the program.
             for ((i = 2; i < COMP_CWORD; i++)); do
                 case ${COMP_WORDS[i]} in
-                -o | --output | --sample | --max-overhead | --depth | --max-bytes | --dir) i=$((i + 1)) ;;
+                -o | --output | --sample | --max-overhead | --depth | --max-bytes | --dir | --allocator) i=$((i + 1)) ;;
                 --)
                     mapfile -t COMPREPLY < <(compgen -c -f -- "$current")
                     return
