@@ -156,6 +156,27 @@ bool oh_elf_has_needed(const struct oh_elf *elf)
     return false;
 }
 
+bool oh_elf_find_export(const struct oh_elf *elf, const char *name, uint64_t *address)
+{
+    Elf64_Shdr section;
+    if (!oh_elf_find_section(elf, ".dynsym", &section))
+        return false;
+    struct oh_elf_bytes table = oh_elf_section_bytes(elf, &section);
+    if (!oh_elf_find_section(elf, ".dynstr", &section))
+        return false;
+    struct oh_elf_bytes names = oh_elf_section_bytes(elf, &section);
+    Elf64_Sym symbol;
+    for (size_t at = 0; table.len - at >= sizeof symbol; at += sizeof symbol) {
+        memcpy(&symbol, table.data + at, sizeof symbol);
+        const char *text = text_at(names, symbol.st_name);
+        if (symbol.st_shndx != SHN_UNDEF && text != NULL && strcmp(text, name) == 0) {
+            *address = symbol.st_value;
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *oh_elf_interpreter(const struct oh_elf *elf)
 {
     Elf64_Phdr segment;

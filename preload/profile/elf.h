@@ -89,6 +89,8 @@ struct oh_elf_bytes oh_elf_go_build_id(const struct oh_elf *elf);
 // The name and the CRC of the separated debug file.
 const char *oh_elf_debug_link(const struct oh_elf *elf, uint32_t *crc);
 bool oh_elf_has_dwarf(const struct oh_elf *elf); // .debug_info with bytes, compressed or not.
+// The ELF address of what the file exports under this name; false: it exports no such thing.
+bool oh_elf_find_export(const struct oh_elf *elf, const char *name, uint64_t *address);
 
 // The descriptor of the first note of this owner and type in a block of notes (align 4 or 8).
 struct oh_elf_bytes oh_elf_find_note(struct oh_elf_bytes notes, size_t align, const char *owner,

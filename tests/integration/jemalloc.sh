@@ -171,5 +171,7 @@ expect_status 125 "$OFFHEAP_BIN" run --allocator nosuch -- true
 expect_text err.txt 'knows no nosuch'
 expect_status 125 "$OFFHEAP_BIN" run --allocator ./weak.c -- true
 expect_text err.txt 'no library for this machine'
+expect_status 125 "$OFFHEAP_BIN" run --allocator ./weak -- true
+expect_text err.txt 'no allocator: it exports no malloc'
 
 finish

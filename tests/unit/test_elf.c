@@ -206,6 +206,33 @@ static void test_open_of_own_program_knows_what_the_loader_knows(void **state)
     close_own(&own);
 }
 
+// Of the program's own exports; what it only imports is none of them.
+static void test_export_is_found_and_an_import_is_not(void **state)
+{
+    (void)state;
+    struct own own;
+    uint64_t address = 1;
+    Dl_info libc;
+    struct oh_elf elf;
+    open_own(&own);
+    assert_false(oh_elf_find_export(&own.elf, "malloc", &address));
+    assert_false(oh_elf_find_export(&own.elf, "no_such_name", &address));
+    assert_int_equal(address, 1);
+    close_own(&own);
+    assert_int_not_equal(dladdr((void *)(uintptr_t)&getpid, &libc), 0);
+    int fd = open(libc.dli_fname, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    struct stat info;
+    assert_int_equal(fstat(fd, &info), 0);
+    void *bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    assert_ptr_not_equal(bytes, MAP_FAILED);
+    (void)close(fd);
+    assert_int_equal(oh_elf_open(&elf, bytes, (size_t)info.st_size), 0);
+    assert_true(oh_elf_find_export(&elf, "getpid", &address));
+    assert_int_equal(address + (uint64_t)(uintptr_t)libc.dli_fbase, (uint64_t)(uintptr_t)&getpid);
+    (void)munmap(bytes, (size_t)info.st_size);
+}
+
 static const struct oh_elf_span everything = {0}; // Nothing is left out.
 
 static void test_symbols_of_own_program_name_static_functions(void **state)
@@ -333,6 +360,7 @@ static void ask_all(const uint8_t *bytes, size_t len)
     struct oh_elf_symbol symbol;
     uint8_t id[OH_ELF_BUILD_ID_MAX];
     uint32_t crc = 0;
+    uint64_t address = 0;
     uint8_t *copy = malloc(len == 0 ? 1 : len);
     memcpy(copy, bytes, len);
     if (oh_elf_open(&elf, copy, len) == 0) {
@@ -343,6 +371,7 @@ static void ask_all(const uint8_t *bytes, size_t len)
         (void)oh_elf_interpreter(&elf);
         (void)oh_elf_has_needed(&elf);
         (void)oh_elf_has_dwarf(&elf);
+        (void)oh_elf_find_export(&elf, "malloc", &address);
         (void)oh_elf_at_address(&elf, BASE + TEXT_AT);
         if (oh_elf_symbols_open(&symbols, &elf, everything, &arena) == 0) {
             for (uint64_t at = 0; at < TEXT_BYTES; at += 7)
@@ -383,6 +412,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open_of_own_program_knows_what_the_loader_knows),
+        cmocka_unit_test(test_export_is_found_and_an_import_is_not),
         cmocka_unit_test(test_symbols_of_own_program_name_static_functions),
         cmocka_unit_test(test_symbols_find_prefers_plain_names_and_respects_sizes),
         cmocka_unit_test(test_symbols_open_without_room_fails),

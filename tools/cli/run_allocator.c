@@ -30,17 +30,21 @@ static const char *const places[] = {
     "/usr/local/lib",
 };
 
-// 0 when the file is a library of this machine.
+// 0 when the file is a library of this machine that has a malloc; -ENOEXEC, -ENOSYS: it has none.
 static int check_library(const char *path)
 {
     struct oh_image image;
+    uint64_t address = 0;
     int result = oh_image_open(&image, path, NULL);
-    if (result == 0) {
-        result = image.elf.header.e_type == ET_DYN && image.elf.header.e_machine == EM_X86_64
-                     ? 0
-                     : -ENOEXEC;
-        oh_image_close(&image);
+    if (result < 0) {
+        return result;
     }
+    if (image.elf.header.e_type != ET_DYN || image.elf.header.e_machine != EM_X86_64) {
+        result = -ENOEXEC;
+    } else if (!oh_elf_find_export(&image.elf, "malloc", &address)) {
+        result = -ENOSYS;
+    }
+    oh_image_close(&image);
     return result;
 }
 
@@ -73,6 +77,12 @@ static bool search(const char *file, char path[PATH_MAX])
 static int find_path(const char *name, char path[PATH_MAX], struct oh_err *err)
 {
     const int result = realpath(name, path) == NULL ? -errno : check_library(path);
+    if (result == -ENOSYS) {
+        return oh_err_set(err, result,
+                          "--allocator names %s, which is no allocator: it exports no malloc\ntry: "
+                          "--allocator jemalloc",
+                          name);
+    }
     if (result < 0) {
         return oh_err_set(err, result,
                           "--allocator names %s, which is no library for this machine: %s\ntry: "

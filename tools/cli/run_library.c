@@ -31,7 +31,7 @@ int oh_run_check_library_path(const char *path, struct oh_err *err)
     if (strpbrk(path, ": \t") != NULL) {
         return oh_err_set(err, -EINVAL,
                           "the path of the library, %s, has a blank or a colon, which LD_PRELOAD "
-                          "cannot hold\ntry: install it elsewhere and name it in OFFHEAP_LIBRARY",
+                          "cannot hold\ntry: install it, or link to it, where the path has none",
                           path);
     }
     return 0;

@@ -99,8 +99,8 @@ int oh_words_check_kinds(const struct oh_cli_command *command, const char *kinds
         word[kept] = '\0';
         if (len != kept || !oh_str_in_list(known, word)) {
             (void)oh_cli_usage(command,
-                               "--kind %s: a list of malloc, thread, mmap, reserve, shm and "
-                               "file, with commas between them",
+                               "--kind %s: it must be a list of malloc, thread, mmap, reserve, "
+                               "shm and file, with commas between them",
                                kinds);
             return -1;
         }

@@ -15,31 +15,6 @@
 #include "base/path.h"
 #include "profile/elf.h"
 
-// The address inside the file; -ENOENT.
-static int find_in_file(const struct oh_elf *elf, const char *function, uint64_t *address)
-{
-    Elf64_Shdr symbols;
-    Elf64_Shdr strings;
-    if (!oh_elf_find_section(elf, ".dynsym", &symbols) ||
-        !oh_elf_find_section(elf, ".dynstr", &strings)) {
-        return -ENOENT;
-    }
-    const struct oh_elf_bytes table = oh_elf_section_bytes(elf, &symbols);
-    const struct oh_elf_bytes names = oh_elf_section_bytes(elf, &strings);
-    const size_t length = strlen(function);
-    for (size_t at = 0; at + sizeof(Elf64_Sym) <= table.len; at += sizeof(Elf64_Sym)) {
-        Elf64_Sym symbol;
-        memcpy(&symbol, table.data + at, sizeof symbol);
-        if (ELF64_ST_TYPE(symbol.st_info) == STT_FUNC && symbol.st_shndx != SHN_UNDEF &&
-            symbol.st_name < names.len && names.len - symbol.st_name > length &&
-            memcmp(names.data + symbol.st_name, function, length + 1) == 0) {
-            *address = symbol.st_value;
-            return 0;
-        }
-    }
-    return -ENOENT;
-}
-
 // What is added to the file's addresses, from the map of its first bytes.
 static bool find_bias(const struct oh_elf *elf, const struct oh_smap *map, uint64_t *bias)
 {
@@ -74,8 +49,12 @@ static int find_in_map(const char *path, const struct oh_smap *map, const char *
         uint64_t bias = 0;
         uint64_t value = 0;
         result = oh_elf_open(&elf, bytes, (size_t)info.st_size);
-        result = result == 0 ? find_in_file(&elf, function, &value) : result;
-        if (result == 0 && find_bias(&elf, map, &bias)) {
+        if (result == 0) {
+            result = oh_elf_find_export(&elf, function, &value) && find_bias(&elf, map, &bias)
+                         ? 0
+                         : -ENOENT;
+        }
+        if (result == 0) {
             *address = value + bias;
         }
         (void)munmap(bytes, (size_t)info.st_size);

@@ -66,31 +66,6 @@ int oh_why_is_candidate(pid_t pid)
     return names_us ? 1 : 0;
 }
 
-// The address of `offheap_status` in the library's file, without load base.
-static int status_address(const void *bytes, size_t len, uint64_t *address)
-{
-    struct oh_elf elf;
-    Elf64_Shdr dynsym;
-    Elf64_Shdr dynstr;
-    if (oh_elf_open(&elf, bytes, len) < 0 || !oh_elf_find_section(&elf, ".dynsym", &dynsym) ||
-        !oh_elf_find_section(&elf, ".dynstr", &dynstr)) {
-        return -ENOEXEC;
-    }
-    const struct oh_elf_bytes symbols = oh_elf_section_bytes(&elf, &dynsym);
-    const struct oh_elf_bytes names = oh_elf_section_bytes(&elf, &dynstr);
-    static const char wanted[] = "offheap_status";
-    for (size_t at = 0; at + sizeof(Elf64_Sym) <= symbols.len; at += sizeof(Elf64_Sym)) {
-        Elf64_Sym symbol;
-        memcpy(&symbol, symbols.data + at, sizeof symbol);
-        if (symbol.st_name < names.len && names.len - symbol.st_name >= sizeof wanted &&
-            memcmp(names.data + symbol.st_name, wanted, sizeof wanted) == 0) {
-            *address = symbol.st_value;
-            return 0;
-        }
-    }
-    return -ENOENT;
-}
-
 static int read_memory(pid_t pid, uint64_t address, void *out, size_t size)
 {
     char path[64];
@@ -139,9 +114,12 @@ static int read_status(pid_t pid, const struct oh_library_search *library, struc
     if (bytes == MAP_FAILED) {
         return -ENOMEM;
     }
+    struct oh_elf elf;
     uint64_t address = 0;
-    int result = status_address(bytes, len, &address);
+    const bool is_found =
+        oh_elf_open(&elf, bytes, len) == 0 && oh_elf_find_export(&elf, "offheap_status", &address);
     (void)munmap(bytes, len);
+    int result = is_found ? 0 : -ENOENT;
     if (result == 0) {
         result = read_memory(pid, library->start + address, status, sizeof *status);
     }
