@@ -72,6 +72,15 @@ static void test_v2_of_another_container_by_its_own_mounts(void **state)
     assert_int_equal(group.limit, OH_CGROUP_NO_LIMIT);
 }
 
+// A mount of the whole hierarchy shows no group beside ours: its files are the whole machine's.
+static void test_v2_of_another_container_is_not_the_whole_machine(void **state)
+{
+    (void)state;
+    read_case("v2_above");
+    assert_int_equal(group.version, 0);
+    assert_non_null(strstr(group.reason, "/../other"));
+}
+
 static void test_v1_with_a_blank_in_its_name(void **state)
 {
     (void)state;
@@ -126,6 +135,7 @@ int main(void)
         cmocka_unit_test_teardown(test_v2_of_a_service, teardown),
         cmocka_unit_test_teardown(test_v2_from_inside_of_its_namespace, teardown),
         cmocka_unit_test_teardown(test_v2_of_another_container_by_its_own_mounts, teardown),
+        cmocka_unit_test_teardown(test_v2_of_another_container_is_not_the_whole_machine, teardown),
         cmocka_unit_test_teardown(test_v1_with_a_blank_in_its_name, teardown),
         cmocka_unit_test_teardown(test_v1_whose_mount_begins_at_the_group, teardown),
         cmocka_unit_test(test_what_cannot_be_shown_has_a_reason),

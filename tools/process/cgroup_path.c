@@ -134,11 +134,14 @@ static bool parse_mount(char *line, int version, struct oh_cgroup_mount *mount)
     return true;
 }
 
-// What of the group's name lies below the mount's root; NULL: the group is not in this mount.
+// What of the group's name lies below the mount's root; NULL: the group is not in this mount. Both
+// are relative to our cgroup namespace. What lies above or beside it has "/.." in it: a step up that
+// the mount's root has not made leads to a group whose name is not known.
 static const char *below(const char *name, const char *mount_root)
 {
     const size_t length = strcmp(mount_root, "/") == 0 ? 0 : strlen(mount_root);
-    if (strncmp(name, mount_root, length) != 0 || (name[length] != '/' && name[length] != '\0')) {
+    if (strncmp(name, mount_root, length) != 0 || (name[length] != '/' && name[length] != '\0') ||
+        strstr(name + length, "/..") != NULL) {
         return NULL;
     }
     return strcmp(name + length, "/") == 0 ? "" : name + length;
@@ -153,14 +156,11 @@ static bool has_files(const char *directory, int version)
     return is_there;
 }
 
-// The directory of the group in one mount; view stands before the mount point. A group that lies
-// above or beside what we see has a name with "..", which leads nowhere: the mount itself may then
-// be it (a cgroup namespace that is not ours).
+// The directory of the group in one mount; view stands before the mount point.
 static int try_mount(const char *view, const struct oh_cgroup_mount *mount, const char *name,
                      struct oh_cgroup_path *found)
 {
-    const bool is_foreign = strstr(name, "/..") != NULL;
-    const char *const rest = is_foreign ? "" : below(name, mount->root);
+    const char *const rest = below(name, mount->root);
     if (rest == NULL) {
         return -ENOENT;
     }
@@ -204,13 +204,12 @@ static int try_mounts(const char *mountinfo, const char *view, const char *name,
 static int find_directory(const char *root, pid_t pid, const char *name,
                           struct oh_cgroup_path *found)
 {
-    const bool is_foreign = strstr(name, "/..") != NULL;
     char *const ours = oh_str_printf("%s/proc/self/mountinfo", root);
     char *const theirs = oh_str_printf("%s/proc/%d/mountinfo", root, (int)pid);
     char *const view = oh_str_printf("%s/proc/%d/root", root, (int)pid);
     int result = -ENOMEM;
     if (ours != NULL && theirs != NULL && view != NULL) {
-        result = is_foreign ? -ENOENT : try_mounts(ours, root, name, found);
+        result = try_mounts(ours, root, name, found);
         if (result == -ENOENT) {
             result = try_mounts(theirs, view, name, found);
         }
