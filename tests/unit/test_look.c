@@ -10,6 +10,7 @@
 
 #include "memory/look.h"
 #include "memory/map_names.h"
+#include "memory/residency.h"
 #include "support/cmocka.h"
 #include "support/fake_process.h"
 #include "support/synthetic.h"
@@ -295,6 +296,48 @@ static void test_live_blocks_are_what_of_them_is_resident(void **state)
     assert_true(oh_look_error(&look) == 0);
 }
 
+// A block that was read and never written holds pages of zeros; a damaged one may end anywhere.
+static void test_live_blocks_of_zeros_are_not_resident(void **state)
+{
+    (void)state;
+    struct oh_view view;
+    struct oh_view_fault fault;
+    struct oh_residency_source source;
+    double residency[OH_RESIDENCY_COUNT] = {0};
+    oh_synthetic_begin(&recording, OH_MODE_EXACT);
+    add_block(add_stack(), BLOCKS + 16, 20 * PAGE - 16, 0);
+    assert_int_equal(oh_view_open(&view, recording.bytes, recording.size, &fault), 0);
+    oh_fake_map(&process, BLOCKS, BLOCKS + 40 * PAGE, "rw-p", 0, "[heap]", 10 * PAGE, "");
+    oh_fake_touch(&process, BLOCKS, BLOCKS + 40 * PAGE);
+    oh_fake_finish(&process, 0);
+    assert_int_equal(take(&view), 0);
+    check_part(OH_PART_C_LIVE, 5 * PAGE - 4);
+    check_part(OH_PART_RETAINED, 5 * PAGE);
+    check_sum();
+
+    assert_int_equal(oh_residency_open(process.root, OH_FAKE_PID, &source, &err), 0);
+    oh_residency_measure(&source, PAGE, UINT64_C(1) << 62, (double)(UINT64_C(1) << 62), residency);
+    assert_true(residency[OH_RESIDENCY_RESIDENT] == 40.0 * PAGE);
+    oh_residency_close(&source);
+}
+
+// The error of no samples is not 0: a block of the mean between two may be there.
+static void test_no_sample_is_no_proof(void **state)
+{
+    (void)state;
+    struct oh_view view;
+    struct oh_view_fault fault;
+    oh_synthetic_begin(&recording, OH_MODE_SAMPLED);
+    oh_synthetic_header(&recording)->sample_bytes = 1 << 19;
+    assert_int_equal(oh_view_open(&view, recording.bytes, recording.size, &fault), 0);
+    map_touched(HEAP, 64 * PAGE, 5 * PAGE, "rw-p", 0, "[heap]");
+    oh_fake_finish(&process, 0);
+    assert_int_equal(take(&view), 0);
+    check_part(OH_PART_RETAINED, 5 * PAGE);
+    assert_true(oh_look_error(&look) == 1 << 19);
+    assert_true(oh_look_retained_error(&look) == 1 << 20);
+}
+
 // An estimate larger than the areas is cut to them, and nothing is retained.
 static void test_an_estimate_is_no_larger_than_its_areas(void **state)
 {
@@ -420,7 +463,7 @@ static void test_go_by_its_place(void **state)
     };
     const struct oh_smaps smaps = {.maps = maps, .count = 4};
     struct oh_pages pages;
-    assert_int_equal(oh_pages_open(process.root, 1, &pages), 0);
+    assert_int_equal(oh_pages_open(process.root, 1, &smaps, &pages), 0);
     struct oh_claim_facts facts = {
         .smaps = &smaps, .pages = &pages, .is_go = true, .has_libc = true};
     assert_int_equal(claim_of(&facts, go_heap), OH_PART_GO);
@@ -457,6 +500,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_pages_of_zeros_are_scaled_away, setup, teardown),
         cmocka_unit_test_setup_teardown(test_live_blocks_are_what_of_them_is_resident, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_live_blocks_of_zeros_are_not_resident, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_no_sample_is_no_proof, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_estimate_is_no_larger_than_its_areas, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_maps_of_another_allocator_hold_a_block, setup,

@@ -92,6 +92,7 @@ static void print_live(FILE *out, const struct oh_look *look)
     print_bytes(out, ", ", "swapped", look->live.swapped);
     print_bytes(out, ", ", "objects", round(look->live.objects));
     print_bytes(out, ", ", "standard_error", oh_look_error(look));
+    print_bytes(out, ", ", "retained_standard_error", oh_look_retained_error(look));
     print_bool(out, ", ", "exact", look->is_exact);
     if (look->free_pages >= 0) {
         print_bytes(out, ", ", "free_pages", look->free_pages);

@@ -46,10 +46,18 @@ static int compare_addresses(const void *a, const void *b)
     return (x->address > y->address) - (x->address < y->address);
 }
 
+// The mean of now: a budget moves it.
+static uint64_t mean_of(const struct oh_format_header *header)
+{
+    const bool is_moved = header->budget.ppm != 0 && header->budget.mean < OH_FORMAT_MEANS;
+    return is_moved ? header->means[header->budget.mean] : header->sample_bytes;
+}
+
 int oh_live_read(struct oh_view *view, struct oh_live *live)
 {
     *live = (struct oh_live){.weight_shift = view->header->weight_shift,
-                             .is_exact = view->header->mode == OH_MODE_EXACT};
+                             .is_exact = view->header->mode == OH_MODE_EXACT,
+                             .mean_bytes = mean_of(view->header)};
     struct oh_live_build build = {.live = live};
     const int result = oh_view_each_block(view, add_block, &build);
     if (result < 0) {
@@ -135,19 +143,46 @@ static void add_residency(const struct oh_live *live, const struct oh_live_block
 {
     const double objects = (double)block->weight / (double)(UINT64_C(1) << live->weight_shift);
     const double resident = (double)part.resident;
-    sum->objects += objects;
-    sum->allocated += (double)block->bytes;
-    sum->resident += resident * objects;
-    sum->swapped += (double)part.swapped * objects;
-    if (!live->is_exact && objects > 1) {
-        sum->variance += resident * resident * objects * (objects - 1);
-    }
     // A page of a block that was never touched has nothing of the rounding either.
     const bool is_small = block->size < OH_PAGE_BYTES;
     const double share = block->size == 0 ? 1
                          : is_small       ? (double)part.resident / (double)block->size
                                           : 1;
-    sum->overhead += (part.resident > 0 || block->size == 0 ? share : 0) * (double)extra * objects;
+    const double overhead = (part.resident > 0 || block->size == 0 ? share : 0) * (double)extra;
+    sum->objects += objects;
+    sum->allocated += (double)block->bytes;
+    sum->resident += resident * objects;
+    sum->swapped += (double)part.swapped * objects;
+    sum->overhead += overhead * objects;
+    if (!live->is_exact && objects > 1) {
+        const double footprint = resident + overhead;
+        sum->variance += resident * resident * objects * (objects - 1);
+        sum->footprint_variance += footprint * footprint * objects * (objects - 1);
+    }
+}
+
+void oh_live_sum_add(struct oh_live_sum *sum, const struct oh_live_sum *more, double share)
+{
+    sum->objects += more->objects;
+    sum->allocated += more->allocated;
+    sum->resident += more->resident * share;
+    sum->swapped += more->swapped;
+    sum->variance += more->variance * share * share;
+    sum->footprint_variance += more->footprint_variance * share * share;
+    sum->overhead += more->overhead * share;
+    sum->covered += more->covered * share;
+}
+
+void oh_live_sum_finish(const struct oh_live *live, struct oh_live_sum *sum)
+{
+    if (live->is_exact) {
+        return;
+    }
+    const double unseen = (double)live->mean_bytes;
+    const double unknown_ratio = 2; // Of small blocks, when there is none to go by.
+    const double ratio = sum->resident > 0 ? 1 + sum->overhead / sum->resident : unknown_ratio;
+    sum->variance += unseen * unseen;
+    sum->footprint_variance += unseen * unseen * ratio * ratio;
 }
 
 void oh_live_add(const struct oh_live *live, struct oh_pages *pages, enum oh_allocator allocator,

@@ -34,17 +34,19 @@ struct oh_live {
     size_t count;
     uint32_t weight_shift;
     bool is_exact;
+    uint64_t mean_bytes; // Between two samples.
 };
 
-// Bytes, but for the objects. The variance is that of `resident`.
+// Bytes, but for the objects.
 struct oh_live_sum {
     double objects;
     double allocated;
     double resident;
     double swapped;
-    double variance;
-    double overhead; // What the allocator adds to the resident ones.
-    double covered;  // Resident bytes of pages that hold a part of a block; exact recordings only.
+    double variance;           // Of `resident`,
+    double overhead;           // What the allocator adds to the resident ones.
+    double footprint_variance; // and of `resident` with the overhead.
+    double covered; // Resident bytes of pages that hold a part of a block; exact recordings only.
 };
 
 // 0 or -ENOMEM.
@@ -55,6 +57,13 @@ void oh_live_fini(struct oh_live *live);
 // be resident.
 void oh_live_add(const struct oh_live *live, struct oh_pages *pages, enum oh_allocator allocator,
                  uint64_t start, uint64_t end, struct oh_live_sum *sum);
+
+// Adds what was summed elsewhere, of whose resident bytes only this share is so.
+void oh_live_sum_add(struct oh_live_sum *sum, const struct oh_live_sum *more, double share);
+
+// To be called when all is added. What samples say of their own error is too little when they are
+// few, and nothing when there is none: blocks of one mean between samples may be there unseen.
+void oh_live_sum_finish(const struct oh_live *live, struct oh_live_sum *sum);
 
 // Whether a block begins in [start, end).
 bool oh_live_has(const struct oh_live *live, uint64_t start, uint64_t end);

@@ -90,14 +90,40 @@ static int add_piece(void *arg, const struct oh_claim *piece)
     return 0;
 }
 
+struct oh_adding {
+    struct oh_looking *looking;
+    struct oh_live_sum sum;
+};
+
 static int add_live(void *arg, const struct oh_claim *piece)
 {
-    struct oh_looking *const l = arg;
+    struct oh_adding *const adding = arg;
+    struct oh_looking *const l = adding->looking;
     if (piece->part == OH_PART_HEAP) {
         oh_live_add(&l->live, &l->pages, l->look->allocator, piece->start, piece->end,
-                    &l->look->live);
+                    &adding->sum);
     }
     return 0;
+}
+
+// What of the pages that count as resident is so: all but pages of zeros, where these cannot be told.
+static double resident_share(struct oh_looking *l, const struct oh_smap *map)
+{
+    if (!l->pages.has_zero_pages) {
+        return 1;
+    }
+    const double counted = (double)oh_pages_count(&l->pages, map->start, map->end).resident;
+    return counted > (double)map->resident ? (double)map->resident / counted : 1;
+}
+
+// The live blocks in a map.
+static void sum_live(struct oh_looking *l, const struct oh_smap *map)
+{
+    struct oh_adding adding = {.looking = l};
+    (void)oh_cover_each(&l->cover, map->start, map->end, add_live, &adding);
+    if (adding.sum.objects > 0) {
+        oh_live_sum_add(&l->look->live, &adding.sum, resident_share(l, map));
+    }
 }
 
 // Shares the resident bytes of a map out to its pieces. What the pages say decides how; what smaps
@@ -106,7 +132,7 @@ static void split_map(struct oh_looking *l, const struct oh_smap *map)
 {
     struct oh_split split = {.looking = l};
     const enum oh_memory_part first = oh_cover_part(&l->cover, map->start);
-    (void)oh_cover_each(&l->cover, map->start, map->end, add_live, l);
+    sum_live(l, map);
     if (map->resident == 0) {
         return;
     }
@@ -254,6 +280,9 @@ static void fill(struct oh_looking *l)
         add_go_name(look, &l->smaps.maps[i]);
     }
     sum_blocks(l);
+    if (look->has_recording) {
+        oh_live_sum_finish(&l->live, &look->live);
+    }
     split_heap(look);
     look->parts[OH_PART_CHANGED] = (double)l->smaps.resident - (double)l->smaps.sum;
     round_parts(look);
@@ -273,7 +302,7 @@ int oh_look_take(const struct oh_look_request *request, struct oh_look *look, st
     if (result < 0) {
         return explain(result, request, err);
     }
-    result = oh_pages_open(request->root, request->pid, &l.pages);
+    result = oh_pages_open(request->root, request->pid, &l.smaps, &l.pages);
     if (result == 0) {
         result = request->view != NULL ? oh_live_read(request->view, &l.live) : 0;
         if (result == 0) {
@@ -301,4 +330,9 @@ void oh_look_fini(struct oh_look *look)
 double oh_look_error(const struct oh_look *look)
 {
     return sqrt(look->live.variance);
+}
+
+double oh_look_retained_error(const struct oh_look *look)
+{
+    return sqrt(look->live.footprint_variance);
 }

@@ -67,7 +67,8 @@ int oh_look_take(const struct oh_look_request *request, struct oh_look *look, st
 
 void oh_look_fini(struct oh_look *look);
 
-// One standard error of C live, and so of retention.
+// One standard error of C live, and of retention, from which the blocks' overhead is taken too.
 double oh_look_error(const struct oh_look *look);
+double oh_look_retained_error(const struct oh_look *look);
 
 #endif

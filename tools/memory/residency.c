@@ -9,12 +9,23 @@
 int oh_residency_open(const char *root, pid_t pid, struct oh_residency_source *source,
                       struct oh_err *err)
 {
-    const int result = oh_pages_open(root, pid, &source->pages);
-    if (result < 0) {
+    int result = oh_smaps_read(root, pid, &source->smaps);
+    if (result == 0) {
+        result = oh_pages_open(root, pid, &source->smaps, &source->pages);
+        if (result < 0) {
+            oh_smaps_fini(&source->smaps);
+        }
+    }
+    if (result == -ESRCH) {
+        return oh_err_set(err, result, "process %d has ended", (int)pid);
+    }
+    if (result == -ENOMEM) {
         return oh_err_no_memory(err);
     }
-    if (!oh_pages_has_map(&source->pages)) {
-        oh_pages_close(&source->pages);
+    if (result < 0 || !oh_pages_has_map(&source->pages)) {
+        if (result == 0) {
+            oh_residency_close(source);
+        }
         return oh_err_set(
             err, -EACCES,
             "process %d: which of its pages are resident (/proc/%d/pagemap) may not "
@@ -27,6 +38,7 @@ int oh_residency_open(const char *root, pid_t pid, struct oh_residency_source *s
 void oh_residency_close(struct oh_residency_source *source)
 {
     oh_pages_close(&source->pages);
+    oh_smaps_fini(&source->smaps);
 }
 
 void oh_residency_measure(void *arg, uint64_t address, uint64_t size, double bytes,

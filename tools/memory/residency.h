@@ -13,6 +13,7 @@
 #include "profile/model.h"
 
 struct oh_residency_source {
+    struct oh_smaps smaps;
     struct oh_pages pages;
 };
 

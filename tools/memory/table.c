@@ -109,8 +109,9 @@ static void print_retained(FILE *out, const struct oh_look *look)
     if (look->free_pages >= 0) {
         (void)snprintf(line, sizeof line, "of it whole free pages %s",
                        format(fmin(look->free_pages, look->parts[OH_PART_RETAINED]), size));
-    } else if (oh_look_error(look) > 0) {
-        (void)snprintf(line, sizeof line, "a difference, ±%s", format(oh_look_error(look), size));
+    } else if (oh_look_retained_error(look) > 0) {
+        (void)snprintf(line, sizeof line, "a difference, ±%s",
+                       format(oh_look_retained_error(look), size));
     }
     if (line[0] != '\0') {
         print_detail(out, line);

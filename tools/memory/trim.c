@@ -104,7 +104,7 @@ int oh_trim(pid_t pid, const char **what, struct oh_err *err)
     if (result < 0) {
         return explain(result, pid, "--trim", err);
     }
-    result = oh_pages_open("", pid, &check.pages);
+    result = oh_pages_open("", pid, &check.smaps, &check.pages);
     if (result == 0) {
         result = find_call(pid, &check.smaps, &call, what);
         if (result == -ENOENT) {

@@ -4,8 +4,9 @@
 // /proc/PID/mem. Only reads; a page that is not resident is never touched, for reading it would
 // make it so. One thread at a time.
 //
-// The kernel's shared page of zeros, which stands for memory that was read and never written, is
-// resident here and is not in smaps: whoever splits a mapping scales to what smaps has.
+// The kernel's shared page of zeros stands for memory that was read and never written. It is in no
+// resident size; kernels before 6.7 do not tell it from other pages: whoever splits a mapping holds
+// to what smaps has.
 
 #ifndef OH_PROCESS_PAGES_H
 #define OH_PROCESS_PAGES_H
@@ -14,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+#include "memory/smaps.h"
 
 enum { OH_PAGE_BYTES = 4096, OH_PAGES_WINDOWS = 256 };
 
@@ -27,9 +30,11 @@ struct oh_pages_window {
 
 // Pieces that were read are kept, so that what is asked in any order is read once: up to 32 MiB.
 struct oh_pages {
-    int map_fd; // -1: may not be read.
-    int mem_fd; // -1: the same.
+    int map_fd;                   // -1: may not be read.
+    int mem_fd;                   // -1: the same.
+    const struct oh_smaps *smaps; // The caller's.
     struct oh_pages_window *windows;
+    bool has_zero_pages; // Some may be among those that were counted as resident.
 };
 
 // Bytes of a range by what its pages are; what is neither was never touched.
@@ -38,8 +43,11 @@ struct oh_residency {
     uint64_t swapped;
 };
 
-// Never fails for want of permission: has_map and has_memory tell what can be read. -ENOMEM.
-int oh_pages_open(const char *root, pid_t pid, struct oh_pages *pages);
+// smaps: of the process, until pages are closed; nothing is asked of addresses between its maps (a
+// damaged recording has blocks of any size). Never fails for want of permission: has_map and
+// has_memory tell what can be read. -ENOMEM.
+int oh_pages_open(const char *root, pid_t pid, const struct oh_smaps *smaps,
+                  struct oh_pages *pages);
 void oh_pages_close(struct oh_pages *pages);
 
 bool oh_pages_has_map(const struct oh_pages *pages);

@@ -184,7 +184,7 @@ void oh_smaps_fini(struct oh_smaps *smaps)
     *smaps = (struct oh_smaps){0};
 }
 
-const struct oh_smap *oh_smaps_find(const struct oh_smaps *smaps, uint64_t address)
+size_t oh_smaps_after(const struct oh_smaps *smaps, uint64_t address)
 {
     size_t low = 0;
     size_t high = smaps->count;
@@ -196,5 +196,11 @@ const struct oh_smap *oh_smaps_find(const struct oh_smaps *smaps, uint64_t addre
             high = middle;
         }
     }
-    return low < smaps->count && smaps->maps[low].start <= address ? &smaps->maps[low] : NULL;
+    return low;
+}
+
+const struct oh_smap *oh_smaps_find(const struct oh_smaps *smaps, uint64_t address)
+{
+    const size_t at = oh_smaps_after(smaps, address);
+    return at < smaps->count && smaps->maps[at].start <= address ? &smaps->maps[at] : NULL;
 }

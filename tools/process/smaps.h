@@ -52,6 +52,9 @@ struct oh_smaps {
 int oh_smaps_read(const char *root, pid_t pid, struct oh_smaps *smaps);
 void oh_smaps_fini(struct oh_smaps *smaps);
 
+// The first map that ends after the address: its index, or the count.
+size_t oh_smaps_after(const struct oh_smaps *smaps, uint64_t address);
+
 // The map that holds the address, NULL: none.
 const struct oh_smap *oh_smaps_find(const struct oh_smaps *smaps, uint64_t address);
 
