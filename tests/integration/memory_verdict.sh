@@ -47,6 +47,36 @@ verdict growing_maps
 no_verdict growing_c_live
 stop
 
+note "a leak that has ended before the watch is half over"
+start "$hold" leak 8 20
+{ sleep 1; kill -STOP "$pid"; } &
+look --watch 5s
+no_verdict growing_c_live
+verdict not_growing
+verdict levels_off
+kill -CONT "$pid"
+stop
+
+note "^C: what was seen until then is shown"
+start "$hold" leak 8 20
+expect_status 0 timeout --preserve-status -s INT 2 "$OFFHEAP_BIN" memory --json --watch 10s "$pid"
+cp out.txt look.json
+verdict growing_c_live
+stop
+
+note "another program by exec, in the middle"
+rm -f program.out
+LD_PRELOAD=$OFFHEAP_LIB OFFHEAP_EXACT=1 sh -c 'echo ready; sleep 1; exec "$1" leak 8 20' sh "$hold" \
+    >program.out 2>program.err &
+pid=$!
+started="$started $pid"
+wait_for_text program.out '^ready$' 60
+expect_status 1 "$OFFHEAP_BIN" memory --json --watch 3s "$pid"
+expect_text err.txt 'another program \(exec\)'
+cp out.txt look.json
+no_verdict growing_.*
+stop
+
 note "nothing"
 start "$hold" leak 20
 look --watch 1s

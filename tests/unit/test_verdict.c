@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "memory/advice.h"
+#include "memory/trend.h"
 #include "memory/verdict.h"
 #include "memory/watch.h"
 #include "support/cmocka.h"
@@ -18,13 +19,13 @@ static const double mib = 1 << 20;
 static struct oh_look looks[LOOKS];
 static struct oh_verdict verdict;
 
-// Five looks in 30 s at a recorded process, of 10 MiB each of C live, retention and Go.
+// Looks in 30 s at a recorded process.
 static int setup(void **state)
 {
     (void)state;
     memset(looks, 0, sizeof looks);
     for (int i = 0; i < LOOKS; i++) {
-        looks[i].time_ns = (uint64_t)i * 7500000000u;
+        looks[i].time_ns = (uint64_t)i * 3000000000u;
         looks[i].has_recording = true;
         looks[i].is_exact = true;
         looks[i].free_pages = -1;
@@ -80,7 +81,7 @@ static void test_nothing_grows(void **state)
 static void test_a_leak_is_c_live(void **state)
 {
     (void)state;
-    set_steady(10, 0.5, 2, 0, 10, 0);
+    set_steady(10, 0.2, 2, 0, 10, 0);
     find();
     assert_int_equal(verdict.findings[0].kind, OH_FINDING_C_LIVE);
     assert_true(verdict.c_live_grows);
@@ -107,16 +108,34 @@ static void test_retention_is_no_leak(void **state)
 static void test_retention_that_grows_is_told(void **state)
 {
     (void)state;
-    set_steady(10, 0, 2, 10, 10, 0);
+    set_steady(10, 0, 2, 4, 10, 0);
     find();
     assert_false(verdict.c_live_grows);
-    assert_non_null(strstr(finding_of(OH_FINDING_RETAINED)->text, "it grew by 40.0 MiB in 30 s"));
+    assert_int_equal(verdict.findings[0].kind, OH_FINDING_RETAINED_GROWS);
+    assert_non_null(strstr(verdict.findings[0].text, "retention, +40.0 MiB in 30 s"));
+    assert_null(strstr(verdict.findings[0].text, "samples do not show"));
+    assert_null(finding_of(OH_FINDING_NOT_GROWING));
+}
+
+// Live blocks of a byte each take 32, and samples of bytes hardly meet them.
+static void test_sampled_retention_that_grows_may_be_tiny_blocks(void **state)
+{
+    (void)state;
+    set_steady(0, 0, 2, 4, 10, 0);
+    looks[LOOKS - 1].is_exact = false;
+    looks[LOOKS - 1].live.footprint_variance = mib * mib;
+    find();
+    assert_int_equal(verdict.findings[0].kind, OH_FINDING_RETAINED_GROWS);
+    assert_non_null(strstr(verdict.findings[0].text, "so small that samples do not show them"));
+    looks[LOOKS - 1].live.footprint_variance = 1000 * mib * mib;
+    find();
+    assert_null(finding_of(OH_FINDING_RETAINED_GROWS));
 }
 
 static void test_a_leak_under_retention(void **state)
 {
     (void)state;
-    set_steady(10, 5, 500, -5, 10, 0);
+    set_steady(10, 2, 500, -2, 10, 0);
     find();
     assert_int_equal(verdict.findings[0].kind, OH_FINDING_C_LIVE);
     assert_non_null(strstr(verdict.findings[0].text, "the resident size does not show it"));
@@ -136,21 +155,102 @@ static void test_go_beside_a_small_leak(void **state)
     assert_int_equal(verdict.findings[1].kind, OH_FINDING_GO);
 }
 
-static void test_one_step_and_waves_are_no_growth(void **state)
+static void test_waves_are_no_growth(void **state)
 {
     (void)state;
-    static const double waves[LOOKS] = {10, 14, 11, 15, 14};
-    static const double step[LOOKS] = {10, 15, 15, 15, 15};
+    static const double waves[LOOKS] = {10, 14, 11, 15, 13, 10, 15, 12, 14, 11, 14};
     for (int i = 0; i < LOOKS; i++) {
         set(i, waves[i], 1, 10);
     }
     find();
     assert_int_equal(verdict.findings[0].kind, OH_FINDING_NOT_GROWING);
+    assert_int_equal(verdict.count, 1);
+    // What lies inside of the waves is not denied.
+    assert_non_null(strstr(verdict.findings[0].text, "less than 5.00 MiB would not show"));
+}
+
+static void test_a_step_and_a_warm_up_level_off(void **state)
+{
+    (void)state;
     for (int i = 0; i < LOOKS; i++) {
-        set(i, step[i], 1, 10);
+        set(i, i > 2 ? 15 : 10, 1, 10);
     }
     find();
     assert_int_equal(verdict.findings[0].kind, OH_FINDING_NOT_GROWING);
+    assert_non_null(strstr(finding_of(OH_FINDING_LEVELS)->text, "C live rose by 5.00 MiB"));
+    for (int i = 0; i < LOOKS; i++) {
+        set(i, 10, 1, 100 - 90 / (1 + i));
+    }
+    find();
+    assert_int_equal(verdict.findings[0].kind, OH_FINDING_NOT_GROWING);
+    assert_int_equal(finding_of(OH_FINDING_LEVELS)->part, OH_PART_GO);
+    // A step late in the watch is none either.
+    for (int i = 0; i < LOOKS; i++) {
+        set(i, i > 8 ? 15 : 10, 1, 10);
+    }
+    find();
+    assert_int_equal(verdict.findings[0].kind, OH_FINDING_NOT_GROWING);
+}
+
+// Blocks that nobody touches are no memory; those that are swapped out are.
+static void test_untouched_and_swapped_leaks(void **state)
+{
+    (void)state;
+    set_steady(10, 0, 1, 0, 10, 0);
+    for (int i = 0; i < LOOKS; i++) {
+        looks[i].live.allocated = (10 + 2 * i) * mib;
+    }
+    find();
+    assert_int_equal(verdict.findings[0].kind, OH_FINDING_NOT_GROWING);
+    assert_non_null(strstr(finding_of(OH_FINDING_UNTOUCHED)->text, "20.0 MiB more"));
+    for (int i = 0; i < LOOKS; i++) {
+        looks[i].live.swapped = 2 * i * mib;
+    }
+    find();
+    assert_int_equal(verdict.findings[0].kind, OH_FINDING_C_LIVE);
+    assert_null(finding_of(OH_FINDING_UNTOUCHED));
+}
+
+// Many parts that rise by less than their noise may be much together.
+static void test_the_whole_grows_though_no_part_does(void **state)
+{
+    (void)state;
+    set_steady(10, 0, 1, 0, 10, 0);
+    for (int i = 0; i < LOOKS; i++) {
+        looks[i].parts[OH_PART_STACKS] = looks[i].parts[OH_PART_FILES] =
+            looks[i].parts[OH_PART_PROGRAM] = i * 0.02 * mib;
+        looks[i].resident += i * 0.06 * mib;
+    }
+    find();
+    assert_int_equal(verdict.findings[0].kind, OH_FINDING_OTHER);
+    assert_int_equal(verdict.findings[0].part, OH_PART_COUNT);
+    assert_null(finding_of(OH_FINDING_NOT_GROWING));
+}
+
+static void test_tiny_blocks_are_told_with_what_they_take(void **state)
+{
+    (void)state;
+    set_steady(1, 0.1, 1, 0, 10, 0);
+    for (int i = 0; i < LOOKS; i++) {
+        looks[i].live.overhead = 3 * i * mib;
+    }
+    find();
+    assert_non_null(strstr(verdict.findings[0].text, "adds to such blocks +31.0 MiB"));
+}
+
+static void test_trends(void **state)
+{
+    (void)state;
+    static const double noisy[] = {1, 3, 2, 4, 3, 5, 4, 6, 5, 7, 6};
+    static const double late_step[] = {1, 1, 1, 1, 1, 1, 5, 5, 5, 5, 5};
+    static const double few[] = {1, 2, 3};
+    static const double fall[] = {9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 10};
+    assert_int_equal(oh_trend_find(noisy, 11, 1), OH_TREND_RISES);
+    assert_int_equal(oh_trend_find(noisy, 11, 6), OH_TREND_NONE);
+    assert_int_equal(oh_trend_find(late_step, 11, 1), OH_TREND_NONE);
+    assert_int_equal(oh_trend_find(few, 3, 1), OH_TREND_RISES);
+    assert_int_equal(oh_trend_find(few, 2, 0), OH_TREND_NONE);
+    assert_int_equal(oh_trend_find(fall, 11, 0), OH_TREND_NONE);
 }
 
 static void test_maps_and_stacks_grow(void **state)
@@ -187,7 +287,7 @@ static void test_sampled_growth_needs_more_than_its_error(void **state)
     struct oh_live_block older[] = {{.address = 16, .size = 1000, .weight = 500 << 16}};
     struct oh_live_block newer[] = {{.address = 16, .size = 1000, .weight = 500 << 16},
                                     {.address = 4096, .size = 1000, .weight = 500 << 16}};
-    set_steady(10, 0.12, 1, 0, 10, 0);
+    set_steady(10, 0.05, 1, 0, 10, 0);
     looks[0].is_exact = looks[LOOKS - 1].is_exact = false;
     looks[0].blocks = (struct oh_live){.blocks = older, .count = 1, .weight_shift = 16};
     looks[LOOKS - 1].blocks = (struct oh_live){.blocks = newer, .count = 2, .weight_shift = 16};
@@ -207,6 +307,12 @@ static void test_one_look_says_so(void **state)
     oh_verdict_find(looks, 1, &verdict);
     assert_int_equal(verdict.findings[0].kind, OH_FINDING_ONE_LOOK);
     assert_non_null(finding_of(OH_FINDING_RETAINED));
+    set_steady(10, 10, 1, 0, 10, 0);
+    oh_verdict_find(looks, 2, &verdict);
+    assert_int_equal(verdict.findings[0].kind, OH_FINDING_ONE_LOOK);
+    assert_non_null(strstr(verdict.findings[0].text, "two looks"));
+    oh_verdict_find(looks, 3, &verdict);
+    assert_int_equal(verdict.findings[0].kind, OH_FINDING_C_LIVE);
 }
 
 static void test_every_kind_has_a_key(void **state)
@@ -318,7 +424,13 @@ int main(void)
         cmocka_unit_test_setup(test_retention_that_grows_is_told, setup),
         cmocka_unit_test_setup(test_a_leak_under_retention, setup),
         cmocka_unit_test_setup(test_go_beside_a_small_leak, setup),
-        cmocka_unit_test_setup(test_one_step_and_waves_are_no_growth, setup),
+        cmocka_unit_test_setup(test_sampled_retention_that_grows_may_be_tiny_blocks, setup),
+        cmocka_unit_test_setup(test_waves_are_no_growth, setup),
+        cmocka_unit_test_setup(test_a_step_and_a_warm_up_level_off, setup),
+        cmocka_unit_test_setup(test_untouched_and_swapped_leaks, setup),
+        cmocka_unit_test_setup(test_the_whole_grows_though_no_part_does, setup),
+        cmocka_unit_test_setup(test_tiny_blocks_are_told_with_what_they_take, setup),
+        cmocka_unit_test(test_trends),
         cmocka_unit_test_setup(test_maps_and_stacks_grow, setup),
         cmocka_unit_test_setup(test_not_recorded, setup),
         cmocka_unit_test_setup(test_sampled_growth_needs_more_than_its_error, setup),

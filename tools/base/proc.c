@@ -43,8 +43,9 @@ int oh_proc_parse_stat(const char *stat, struct oh_proc *proc)
     }
     (void)snprintf(proc->comm, sizeof proc->comm, "%.*s", (int)(close - open - 1), open + 1);
     const char *at = close + 1;
-    // After the name: state is field 3, the kernel's flags are field 9, start_ticks field 22.
-    for (int field = 3; field <= 22; field++) {
+    // After the name: state is field 3, the kernel's flags are field 9, start_ticks field 22, the
+    // stack's begin field 28.
+    for (int field = 3; field <= 28; field++) {
         at += strspn(at, " ");
         if (field == 3) {
             proc->state = *at;
@@ -56,6 +57,8 @@ int oh_proc_parse_stat(const char *stat, struct oh_proc *proc)
             proc->is_kernel = (flags & OH_PROC_KERNEL) != 0;
         } else if (field == 22) {
             proc->start_ticks = strtoull(at, NULL, 10);
+        } else if (field == 28) {
+            proc->stack_start = strtoull(at, NULL, 10);
         }
         at += strcspn(at, " ");
     }

@@ -16,6 +16,7 @@ struct oh_proc {
     pid_t pid;
     pid_t ns_pid;         // As the process itself sees it, in its own pid namespace.
     uint64_t start_ticks; // Since boot, in clock ticks: with the pid, its identity.
+    uint64_t stack_start; // Address: another one after an exec. 0 when it may not be read.
     uid_t uid;
     char state;     // As in /proc/PID/stat.
     bool has_ended; // It runs nothing any more and has no memory, waited for or not.

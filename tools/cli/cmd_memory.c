@@ -3,6 +3,7 @@
 // offheap memory: where a process's resident memory is, and what grows.
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,12 +186,34 @@ static void print_without_look(struct oh_memory_run *r)
     }
 }
 
+static volatile sig_atomic_t is_interrupted;
+
+static void take_interrupt(int number)
+{
+    is_interrupted = number;
+}
+
+// The first ^C ends the watch with what was seen until then; the next one ends the command.
+static void catch_interrupt(void)
+{
+    struct sigaction inherited;
+    const struct sigaction caught = {.sa_handler = take_interrupt, .sa_flags = (int)SA_RESETHAND};
+    if (sigaction(SIGINT, NULL, &inherited) == 0 && inherited.sa_handler == SIG_DFL) {
+        (void)sigaction(SIGINT, &caught, NULL);
+    }
+}
+
 // *was_seen: at least one look succeeded.
 static int report_live(const struct oh_memory_options *o, pid_t pid, const char *recording,
                        bool *was_seen, struct oh_err *err)
 {
     struct oh_memory_run r = {.o = o, .pid = pid};
-    const int looked = oh_watch_take(pid, recording, o->watch_ns, &r.watch, err);
+    const struct oh_watch_request request = {
+        .pid = pid, .recording = recording, .duration_ns = o->watch_ns, .is_over = &is_interrupted};
+    if (o->watch_ns != 0) {
+        catch_interrupt();
+    }
+    const int looked = oh_watch_take(&request, &r.watch, err);
     int result = looked;
     *was_seen = r.watch.count > 0;
     if (o->url != NULL && r.watch.count > 0) {

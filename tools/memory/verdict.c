@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/human.h"
+#include "memory/trend.h"
 
 // What is no growth: the larger of some bytes and a share of the part.
 struct oh_noise {
@@ -67,20 +68,16 @@ static double seconds(const struct oh_judging *j)
     return (double)(j->looks[j->count - 1].time_ns - j->looks[0].time_ns) / 1e9;
 }
 
-// Between the first and the last look, when the later half lies above the earlier one; else 0.
-static double growth(const struct oh_judging *j, oh_value_fn *value, double noise)
+// The trend of a part; *grown: from the first look to the last.
+static enum oh_trend trend_of(const struct oh_judging *j, oh_value_fn *value, double noise,
+                              double *grown)
 {
-    const double first = value(&j->looks[0]);
-    const double last = value(&j->looks[j->count - 1]);
-    const size_t early = j->count / 2; // Looks of the earlier half; a middle one is in neither.
-    double early_most = first;
-    double late_least = last;
-    for (size_t i = 0; i < early; i++) {
-        early_most = fmax(early_most, value(&j->looks[i]));
-        late_least = fmin(late_least, value(&j->looks[j->count - 1 - i]));
+    double values[OH_VERDICT_LOOKS];
+    for (size_t i = 0; i < j->count; i++) {
+        values[i] = value(&j->looks[i]);
     }
-    const bool grows = last - first > noise && late_least > early_most;
-    return grows ? last - first : 0;
+    *grown = values[j->count - 1] - values[0];
+    return oh_trend_find(values, j->count, noise);
 }
 
 static double noise_of(const struct oh_judging *j, oh_value_fn *value, struct oh_noise noise)
@@ -128,9 +125,15 @@ static double value_resident(const struct oh_look *look)
     return look->resident;
 }
 
+// What is swapped out is held as well.
 static double value_live(const struct oh_look *look)
 {
-    return look->live.resident;
+    return look->live.resident + look->live.swapped;
+}
+
+static double value_untouched(const struct oh_look *look)
+{
+    return fmax(0, look->live.allocated - value_live(look));
 }
 
 static double value_go(const struct oh_look *look)
@@ -168,6 +171,16 @@ static double value_files(const struct oh_look *look)
     return look->parts[OH_PART_FILES];
 }
 
+static double value_static(const struct oh_look *look)
+{
+    return look->parts[OH_PART_PROGRAM] + look->parts[OH_PART_LIBRARIES];
+}
+
+static double value_recorder(const struct oh_look *look)
+{
+    return look->parts[OH_PART_RECORDER];
+}
+
 static void say_growth(const struct oh_judging *j, struct oh_finding *finding, const char *what)
 {
     if (finding == NULL) {
@@ -182,25 +195,24 @@ static void say_growth(const struct oh_judging *j, struct oh_finding *finding, c
         error, seconds(j), size_of(per_hour).text);
 }
 
+static void say_level(const struct oh_judging *j, enum oh_memory_part part, double grown,
+                      const char *what)
+{
+    say(add(j->verdict, OH_FINDING_LEVELS, part, grown, 0),
+        "levels off: %s rose by %s in the first half of %.0f s, and hardly since (one step, or a "
+        "warm-up): a longer --watch tells",
+        what, size_of(grown).text, seconds(j));
+}
+
 // A leak is not seen in the resident size while it is filled from what the allocator keeps.
-static void judge_live(struct oh_judging *j)
+static void say_hidden(const struct oh_judging *j, struct oh_finding *finding)
 {
     const struct oh_look *const first = &j->looks[0];
     const struct oh_look *const last = &j->looks[j->count - 1];
-    if (!first->has_recording || !last->has_recording) {
-        return;
-    }
-    const double error = sqrt(variance_between(&first->blocks, &last->blocks));
-    const struct oh_noise noise = {64 * kib, 0.01};
-    const double grown = growth(j, value_live, fmax(2 * error, noise_of(j, value_live, noise)));
-    if (grown <= 0) {
-        return;
-    }
-    struct oh_finding *const finding =
-        add(j->verdict, OH_FINDING_C_LIVE, OH_PART_C_LIVE, grown, error);
-    say_growth(j, finding, "C live");
+    const double grown = finding->bytes;
     const double resident_grown = last->resident - first->resident;
     const double retained_shrunk = value_retained(first) - value_retained(last);
+    const double overhead_grown = last->live.overhead - first->live.overhead;
     if (resident_grown < grown / 2 && retained_shrunk > grown / 2) {
         say(finding,
             "; the resident size does not show it (%s%s), for it is filled from what the "
@@ -208,7 +220,58 @@ static void judge_live(struct oh_judging *j)
             resident_grown >= 0 ? "+" : "", size_of(resident_grown).text,
             size_of(retained_shrunk).text);
     }
-    j->verdict->c_live_grows = true;
+    if (overhead_grown > grown / 4) {
+        say(finding, "; with what the allocator adds to such blocks +%s",
+            size_of(grown + overhead_grown).text);
+    }
+}
+
+// What C live must grow by to be told from its error.
+static double live_noise(const struct oh_judging *j, double *error)
+{
+    const struct oh_noise noise = {64 * kib, 0.01};
+    *error = sqrt(variance_between(&j->looks[0].blocks, &j->looks[j->count - 1].blocks));
+    return fmax(2 * *error, noise_of(j, value_live, noise));
+}
+
+static void judge_live(struct oh_judging *j)
+{
+    double error = 0;
+    double grown = 0;
+    if (!j->looks[0].has_recording || !j->looks[j->count - 1].has_recording) {
+        return;
+    }
+    const enum oh_trend trend = trend_of(j, value_live, live_noise(j, &error), &grown);
+    if (trend == OH_TREND_LEVELS) {
+        say_level(j, OH_PART_C_LIVE, grown, "C live");
+    }
+    if (trend != OH_TREND_RISES) {
+        return;
+    }
+    struct oh_finding *const finding =
+        add(j->verdict, OH_FINDING_C_LIVE, OH_PART_C_LIVE, grown, error);
+    if (finding != NULL) {
+        say_growth(j, finding, "C live");
+        say_hidden(j, finding);
+        j->verdict->c_live_grows = true;
+    }
+}
+
+// Blocks that are allocated and never touched are no memory, and may be a leak nevertheless.
+static void judge_untouched(struct oh_judging *j)
+{
+    double error = 0;
+    double grown = 0;
+    const double noise = fmax(1024 * kib, live_noise(j, &error));
+    if (!j->looks[0].has_recording || !j->looks[j->count - 1].has_recording ||
+        trend_of(j, value_untouched, noise, &grown) != OH_TREND_RISES) {
+        return;
+    }
+    say(add(j->verdict, OH_FINDING_UNTOUCHED, OH_PART_C_LIVE, grown, error),
+        "allocated and not touched: %s more in %.0f s; blocks of malloc that are address space, "
+        "and "
+        "not yet memory",
+        size_of(grown).text, seconds(j));
 }
 
 struct oh_grower {
@@ -219,37 +282,86 @@ struct oh_grower {
     const char *what;
 };
 
+static void judge_part(struct oh_judging *j, const struct oh_grower *g)
+{
+    double grown = 0;
+    const enum oh_trend trend = trend_of(j, g->value, noise_of(j, g->value, g->noise), &grown);
+    if (trend == OH_TREND_RISES) {
+        say_growth(j, add(j->verdict, g->kind, g->part, grown, 0), g->what);
+    } else if (trend == OH_TREND_LEVELS) {
+        say_level(j, g->part, grown, g->what);
+    }
+}
+
 static void judge_parts(struct oh_judging *j)
 {
+    const bool has_mapped = j->looks[j->count - 1].has_mapped;
     const struct oh_grower growers[] = {
         {OH_FINDING_GO, OH_PART_GO, value_go, {1024 * kib, 0.02}, "Go heap (the Go runtime)"},
         {OH_FINDING_MAPS, OH_PART_MMAP, value_maps, {64 * kib, 0.01}, "maps that C code made"},
-        {OH_FINDING_OTHER, OH_PART_STACKS, value_stacks, {512 * kib, 0.05}, "thread stacks"},
-        {OH_FINDING_OTHER, OH_PART_FILES, value_files, {1024 * kib, 0.05}, "mapped files"},
+        {OH_FINDING_OTHER, OH_PART_STACKS, value_stacks, {256 * kib, 0.05}, "thread stacks"},
+        {OH_FINDING_OTHER, OH_PART_FILES, value_files, {256 * kib, 0.02}, "mapped files"},
+        {OH_FINDING_OTHER,
+         OH_PART_PROGRAM,
+         value_static,
+         {512 * kib, 0.05},
+         "program and libraries (code that is used, and static data)"},
+        {OH_FINDING_OTHER, OH_PART_RECORDER, value_recorder, {512 * kib, 0.05}, "offheap itself"},
         {OH_FINDING_OTHER,
          OH_PART_HEAP,
          value_heap,
-         {512 * kib, 0.01},
+         {256 * kib, 0.01},
          "malloc's areas (not recorded, so live blocks and retention cannot be told apart)"},
         {OH_FINDING_OTHER,
          OH_PART_UNCLAIMED,
          value_unclaimed,
-         {512 * kib, 0.02},
-         "memory that nobody claims (mapped by raw system calls)"},
+         {256 * kib, 0.02},
+         has_mapped ? "memory that nobody claims (mapped by raw system calls)"
+                    : "memory that nobody claims (maps are not recorded: C code's, or Go's)"},
     };
     for (size_t i = 0; i < sizeof growers / sizeof growers[0]; i++) {
-        const struct oh_grower *const g = &growers[i];
-        const double grown = growth(j, g->value, noise_of(j, g->value, g->noise));
-        if (grown > 0) {
-            say_growth(j, add(j->verdict, g->kind, g->part, grown, 0), g->what);
-        }
+        judge_part(j, &growers[i]);
     }
 }
 
+static bool is_growth(const struct oh_finding *finding)
+{
+    return finding->kind <= OH_FINDING_OTHER;
+}
+
+static bool is_growing(const struct oh_verdict *verdict)
+{
+    for (size_t i = 0; i < verdict->count; i++) {
+        if (is_growth(&verdict->findings[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// When no part alone grows by more than its noise, all of them together may.
+static void judge_whole(struct oh_judging *j)
+{
+    double grown = 0;
+    const struct oh_noise noise = {256 * kib, 0.01};
+    const enum oh_trend trend =
+        trend_of(j, value_resident, noise_of(j, value_resident, noise), &grown);
+    if (trend == OH_TREND_RISES) {
+        say_growth(j, add(j->verdict, OH_FINDING_OTHER, OH_PART_COUNT, grown, 0),
+                   "the resident size, of which no one part rises steadily by more than its noise");
+    }
+}
+
+static bool comes_before(const struct oh_finding *a, const struct oh_finding *b)
+{
+    return is_growth(a) != is_growth(b) ? is_growth(a) : a->bytes > b->bytes;
+}
+
+// What grows comes first, the largest before the others.
 static void sort(struct oh_verdict *verdict)
 {
     for (size_t i = 1; i < verdict->count; i++) {
-        for (size_t k = i; k > 0 && verdict->findings[k].bytes > verdict->findings[k - 1].bytes;
+        for (size_t k = i; k > 0 && comes_before(&verdict->findings[k], &verdict->findings[k - 1]);
              k--) {
             const struct oh_finding swapped = verdict->findings[k];
             verdict->findings[k] = verdict->findings[k - 1];
@@ -258,31 +370,42 @@ static void sort(struct oh_verdict *verdict)
     }
 }
 
+static double retained_grown(const struct oh_judging *j)
+{
+    const struct oh_noise noise = {512 * kib, 0.02};
+    double grown = 0;
+    const double least = fmax(2 * oh_look_retained_error(&j->looks[j->count - 1]),
+                              noise_of(j, value_retained, noise));
+    return trend_of(j, value_retained, least, &grown) == OH_TREND_RISES ? grown : 0;
+}
+
 // Worth a word from a fifth of the resident size on, when it is not all error; or when it grows.
 static void judge_retained(struct oh_judging *j)
 {
     const struct oh_look *const last = &j->looks[j->count - 1];
     const double retained = value_retained(last);
-    const double error = oh_look_error(last);
-    const struct oh_noise noise = {1024 * kib, 0.02};
-    const double grown = j->count > 1 ? growth(j, value_retained,
-                                               fmax(2 * error, noise_of(j, value_retained, noise)))
-                                      : 0;
+    const double error = oh_look_retained_error(last);
+    const double grown = last->has_recording ? retained_grown(j) : 0;
     const bool is_large = retained > last->resident / 5 && retained > 4 * 1024 * kib;
     if (!last->has_recording || retained < 2 * error || (!is_large && grown <= 0)) {
         return;
     }
     struct oh_finding *const finding =
-        add(j->verdict, OH_FINDING_RETAINED, OH_PART_RETAINED, retained, error);
+        add(j->verdict, grown > 0 ? OH_FINDING_RETAINED_GROWS : OH_FINDING_RETAINED,
+            OH_PART_RETAINED, grown > 0 ? grown : retained, error);
+    if (grown > 0) {
+        say_growth(j, finding, "allocator retention");
+        say(finding, "%s; ",
+            last->is_exact ? ""
+                           : ": freed blocks that are kept, or live ones so small that samples "
+                             "do not show them (--exact would)");
+    }
     say(finding, "retained by the allocator: %s of its %s hold no live block",
         size_of(retained).text, size_of(last->heap).text);
     if (error > 0) {
         say(finding, " (±%s)", size_of(error).text);
     }
     say(finding, ", C live is %s", size_of(value_live(last)).text);
-    if (grown > 0) {
-        say(finding, "; it grew by %s in %.0f s", size_of(grown).text, seconds(j));
-    }
     if (last->free_pages > 0) {
         say(finding, "; %s are whole free pages, which %s could give back (--trim tries)",
             size_of(last->free_pages).text,
@@ -290,34 +413,86 @@ static void judge_retained(struct oh_judging *j)
     }
 }
 
+// How far the value went up and down.
+static double range_of(const struct oh_judging *j, oh_value_fn *value)
+{
+    double least = value(&j->looks[0]);
+    double most = least;
+    for (size_t i = 1; i < j->count; i++) {
+        least = fmin(least, value(&j->looks[i]));
+        most = fmax(most, value(&j->looks[i]));
+    }
+    return most - least;
+}
+
+static void say_not_growing(struct oh_judging *j)
+{
+    double error = 0;
+    const struct oh_look *const last = &j->looks[j->count - 1];
+    const double change = value_resident(last) - value_resident(&j->looks[0]);
+    struct oh_finding *const finding =
+        add(j->verdict, OH_FINDING_NOT_GROWING, OH_PART_COUNT, change, 0);
+    say(finding, "not growing: no part rose steadily in %.0f s (resident size %s%s)", seconds(j),
+        change >= 0 ? "+" : "", size_of(change).text);
+    if (last->has_recording) {
+        const double unseen = last->is_exact ? 0 : 2 * (double)last->blocks.mean_bytes;
+        const double least = fmax(live_noise(j, &error), unseen);
+        say(finding, "; of C live, less than %s would not show",
+            size_of(fmax(least, range_of(j, value_live))).text);
+    }
+}
+
+// What was found so far moves behind the finding that was added last.
+static void bring_to_front(struct oh_verdict *verdict)
+{
+    const struct oh_finding last = verdict->findings[verdict->count - 1];
+    memmove(&verdict->findings[1], &verdict->findings[0],
+            (verdict->count - 1) * sizeof verdict->findings[0]);
+    verdict->findings[0] = last;
+}
+
+static void judge_growth(struct oh_judging *j)
+{
+    judge_live(j);
+    judge_parts(j);
+    judge_retained(j);
+    sort(j->verdict);
+    if (!is_growing(j->verdict)) {
+        judge_whole(j);
+    }
+    if (!is_growing(j->verdict)) {
+        say_not_growing(j);
+        bring_to_front(j->verdict);
+    }
+    judge_untouched(j);
+}
+
 void oh_verdict_find(const struct oh_look *looks, size_t count, struct oh_verdict *verdict)
 {
     struct oh_judging j = {.looks = looks, .count = count, .verdict = verdict};
     *verdict = (struct oh_verdict){0};
-    if (count > 1) {
-        judge_live(&j);
-        judge_parts(&j);
-        sort(verdict);
+    if (count >= OH_TREND_LEAST) {
+        judge_growth(&j);
+        return;
     }
-    const bool grows = verdict->count > 0;
-    if (count == 1) {
-        say(add(verdict, OH_FINDING_ONE_LOOK, OH_PART_COUNT, 0, 0),
-            "one look shows where memory is, not what grows: --watch 30s");
-    } else if (!grows) {
-        const double change = value_resident(&looks[count - 1]) - value_resident(&looks[0]);
-        say(add(verdict, OH_FINDING_NOT_GROWING, OH_PART_COUNT, change, 0),
-            "not growing: no part rose steadily in %.0f s (resident size %s%s)", seconds(&j),
-            change >= 0 ? "+" : "", size_of(change).text);
-    }
+    say(add(verdict, OH_FINDING_ONE_LOOK, OH_PART_COUNT, 0, 0), "%s",
+        count == 1 ? "one look shows where memory is, not what grows: --watch 30s"
+                   : "two looks show a change, not a trend: a longer --watch tells what grows");
     judge_retained(&j);
 }
 
 const char *oh_finding_key(enum oh_finding_kind kind)
 {
     static const char *const keys[OH_FINDING_KIND_COUNT] = {
-        [OH_FINDING_C_LIVE] = "growing_c_live", [OH_FINDING_GO] = "growing_go",
-        [OH_FINDING_MAPS] = "growing_maps",     [OH_FINDING_OTHER] = "growing_other",
-        [OH_FINDING_RETAINED] = "retained",     [OH_FINDING_NOT_GROWING] = "not_growing",
+        [OH_FINDING_C_LIVE] = "growing_c_live",
+        [OH_FINDING_GO] = "growing_go",
+        [OH_FINDING_MAPS] = "growing_maps",
+        [OH_FINDING_OTHER] = "growing_other",
+        [OH_FINDING_RETAINED_GROWS] = "growing_retained",
+        [OH_FINDING_RETAINED] = "retained",
+        [OH_FINDING_LEVELS] = "levels_off",
+        [OH_FINDING_UNTOUCHED] = "untouched",
+        [OH_FINDING_NOT_GROWING] = "not_growing",
         [OH_FINDING_ONE_LOOK] = "one_look",
     };
     return keys[kind];

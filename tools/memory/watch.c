@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "base/human.h"
+#include "base/proc.h"
 
 // Opens the recording of the moment; false when there is none, with the reason.
 static bool open_recording(pid_t pid, const char *recording, struct oh_reader *reader, char *why,
@@ -56,14 +57,45 @@ static void keep_last(struct oh_watch *watch, const struct oh_reader *reader, bo
     watch->last = *reader;
 }
 
-static int take_look(struct oh_watch *watch, bool is_last, struct oh_err *err)
+// Whether what was looked at is what was looked at first: a number is given to another process when
+// its own has ended, and exec leaves nothing but the number.
+static int check_same(struct oh_watch *watch, struct oh_err *err)
+{
+    struct oh_proc proc;
+    if (oh_proc_get(watch->pid, &proc) < 0) {
+        return oh_err_set(err, -ESRCH, "process %d has ended", (int)watch->pid);
+    }
+    if (watch->count == 0) {
+        watch->start_ticks = proc.start_ticks;
+        watch->stack_start = proc.stack_start;
+    }
+    const bool is_same = proc.start_ticks == watch->start_ticks;
+    const bool is_program = is_same && proc.stack_start == watch->stack_start;
+    oh_proc_fini(&proc);
+    return is_program ? 0
+           : is_same
+               ? oh_err_set(err, -ESRCH,
+                            "process %d has become another program (exec) while it was watched",
+                            (int)watch->pid)
+               : oh_err_set(err, -ESRCH, "process %d has ended", (int)watch->pid);
+}
+
+static int take_look(struct oh_watch *watch, struct oh_err *err)
 {
     struct oh_reader reader;
+    struct oh_look *const look = &watch->looks[watch->count];
     bool has_reader = false;
     char why[sizeof watch->not_recorded] = "";
-    const int result =
-        look_now(watch, &watch->looks[watch->count], &reader, &has_reader, why, sizeof why, err);
+    int result = look_now(watch, look, &reader, &has_reader, why, sizeof why, err);
     if (result < 0) {
+        return result;
+    }
+    result = check_same(watch, err);
+    if (result < 0) {
+        oh_look_fini(look);
+        if (has_reader) {
+            oh_reader_close(&reader);
+        }
         return result;
     }
     watch->count++;
@@ -74,9 +106,9 @@ static int take_look(struct oh_watch *watch, bool is_last, struct oh_err *err)
         return 0;
     }
     keep_last(watch, &reader, has_reader);
-    if (!is_last) {
+    if (watch->count > 2) {
         // Only the ends are compared block by block.
-        oh_look_fini(&watch->looks[watch->count - 1]);
+        oh_look_fini(&watch->looks[watch->count - 2]);
     }
     return 0;
 }
@@ -97,27 +129,45 @@ int oh_watch_look_again(struct oh_watch *watch, struct oh_err *err)
     return 0;
 }
 
-static void sleep_until(const struct timespec *begin, uint64_t after_ns)
+static uint64_t now_ns(void)
 {
-    const uint64_t ns = (uint64_t)begin->tv_nsec + after_ns;
-    const struct timespec until = {.tv_sec = begin->tv_sec + (time_t)(ns / 1000000000u),
-                                   .tv_nsec = (long)(ns % 1000000000u)};
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {}
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-int oh_watch_take(pid_t pid, const char *recording, uint64_t duration_ns, struct oh_watch *watch,
+static bool is_over(const struct oh_watch_request *request)
+{
+    return request->is_over != NULL && *request->is_over != 0;
+}
+
+// A signal that says so ends the sleep.
+static void sleep_until(const struct oh_watch_request *request, uint64_t until_ns)
+{
+    const struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000u),
+                                   .tv_nsec = (long)(until_ns % 1000000000u)};
+    while (!is_over(request) &&
+           clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {}
+}
+
+int oh_watch_take(const struct oh_watch_request *request, struct oh_watch *watch,
                   struct oh_err *err)
 {
-    struct timespec begin = {0};
-    const size_t wanted = duration_ns == 0 ? 1 : OH_VERDICT_LOOKS;
-    *watch = (struct oh_watch){.pid = pid, .recording = recording};
-    (void)clock_gettime(CLOCK_MONOTONIC, &begin);
+    const size_t wanted = request->duration_ns == 0 ? 1 : OH_VERDICT_LOOKS;
+    const uint64_t begin = now_ns();
+    const uint64_t step = wanted > 1 ? request->duration_ns / (wanted - 1) : 0;
+    bool is_last = false;
     int result = 0;
-    for (size_t i = 0; i < wanted && result == 0; i++) {
-        if (i > 0) {
-            sleep_until(&begin, duration_ns / (wanted - 1) * i);
+    *watch = (struct oh_watch){.pid = request->pid, .recording = request->recording};
+    for (size_t i = 0; !is_last && result == 0; i++) {
+        const bool is_late = i > 0 && now_ns() > begin + (i + 1) * step;
+        is_last = i + 1 == wanted;
+        if (is_late && !is_last && !is_over(request)) {
+            continue;
         }
-        result = take_look(watch, i + 1 == wanted, err);
+        sleep_until(request, begin + i * step);
+        is_last = is_last || is_over(request);
+        result = take_look(watch, err);
     }
     return result;
 }
@@ -151,7 +201,7 @@ static int note_recording(const struct oh_watch *watch, const struct oh_look *lo
         oh_human_format_bytes((double)reader->view.header->sample_bytes, size);
         result = oh_list_add(notes,
                              "sampled, one per %s on average: C live is an estimate, and retention "
-                             "a difference with the same error",
+                             "a difference with that error",
                              size);
     }
     const double outside = look->allocated - look->live.allocated;

@@ -7,6 +7,7 @@
 #ifndef OH_MEMORY_WATCH_H
 #define OH_MEMORY_WATCH_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +22,8 @@
 struct oh_watch {
     struct oh_look looks[OH_VERDICT_LOOKS];
     pid_t pid;
+    uint64_t start_ticks; // With the pid and the stack: what was looked at first.
+    uint64_t stack_start;
     const char *recording; // As given; the caller's.
     size_t count;          // Looks taken; 0: not one could be.
     struct oh_reader first;
@@ -30,10 +33,17 @@ struct oh_watch {
     char not_recorded[512]; // Why it was not, at the first look.
 };
 
-// duration_ns 0: one look. recording: its path, when it is known; NULL: the one that the process
-// maps. Returns 0; a process that ends meanwhile, or may not be looked into, is told in err with a
-// negative errno, and the looks until then stand.
-int oh_watch_take(pid_t pid, const char *recording, uint64_t duration_ns, struct oh_watch *watch,
+struct oh_watch_request {
+    pid_t pid;
+    const char *recording; // Its path, when it is known; NULL: the one that the process maps.
+    uint64_t duration_ns;  // 0: one look.
+    const volatile sig_atomic_t *is_over; // Not 0: a last look, and that is it. May be NULL.
+};
+
+// Looks that take longer than the time between two are fewer. Returns 0; a process that ends or
+// becomes another program meanwhile, or may not be looked into, is told in err with a negative errno,
+// and the looks until then stand.
+int oh_watch_take(const struct oh_watch_request *request, struct oh_watch *watch,
                   struct oh_err *err);
 
 // One more look, in the place of the last one. 0 or a negative errno with err: the last one stays.

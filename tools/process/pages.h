@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "memory/smaps.h"
+#include "process/smaps.h"
 
 enum { OH_PAGE_BYTES = 4096, OH_PAGES_WINDOWS = 256 };
 
