@@ -15,11 +15,11 @@ enum {
     MANY_RANGES = 4096,
     FOLD_MANY_AT = OH_FORMAT_MAP_EVENTS / 2,   // of so many ranges,
     PRESSED_AT = OH_FORMAT_MAP_EVENTS / 4 * 3, // and that leave no time to wait for others.
-    LAST_AT = OH_FORMAT_MAP_EVENTS / 16 * 15,  // Not even for the system's answer to a call.
     FOLDERS = 6,
     TABLES = OH_FORMAT_MAX_LEVELS * OH_FORMAT_MAP_TABLES,
     TRIES = 1000, // For a place in the log. When it is full, some of them are waits:
     WAITS_A_FOLDING = 4,
+    ANSWERS_UNTIL = 420, // From here on not even for the system's answer to a call.
     YIELDS = 400,
     SLEEP_NS = 100000,
     FIND_TRIES = 8,
@@ -155,6 +155,9 @@ static bool is_reserve(const void *arg, uint32_t stack)
 
 enum taken { TAKEN, PASSED_OVER, NOT_YET };
 
+// What a folding waits for: all events before it, those whose call is under way, or none.
+enum haste { AT_LEISURE, PRESSED, AT_LAST };
+
 // Brings an event that is not ready out of the way; only when there is no time to wait for it.
 static enum taken press(struct oh_format_map_event *event, uint64_t ticket, uint64_t state)
 {
@@ -169,9 +172,9 @@ static enum taken press(struct oh_format_map_event *event, uint64_t ticket, uint
     return phase_of(pressed) == OH_MAP_DONE ? TAKEN : PASSED_OVER;
 }
 
-static enum taken look_at(struct oh_format_map_event *event, uint64_t ticket, uint64_t used)
+static enum taken look_at(struct oh_format_map_event *event, uint64_t ticket, enum haste haste)
 {
-    bool pressed = used >= PRESSED_AT;
+    bool pressed = haste != AT_LEISURE;
     uint64_t state = oh_load_acquire(&event->state);
     if (state >> OH_MAP_PHASE_BITS > ticket)
         return NOT_YET; // Used anew: this folding comes too late.
@@ -186,18 +189,20 @@ static enum taken look_at(struct oh_format_map_event *event, uint64_t ticket, ui
     case OH_MAP_VOID:
     case OH_MAP_SKIPPED:
     case OH_MAP_ABANDONED: return PASSED_OVER;
-    case OH_MAP_PENDING: return used >= LAST_AT ? press(event, ticket, state) : NOT_YET;
+    case OH_MAP_PENDING: return haste == AT_LAST ? press(event, ticket, state) : NOT_YET;
     default: return pressed ? press(event, ticket, state) : NOT_YET;
     }
 }
 
 // Paints the events from `ticket` on, until one that is not ready; the ticket after the last.
-static uint64_t paint_events(struct oh_paint *paint, uint64_t ticket, uint64_t end)
+static uint64_t paint_events(struct oh_paint *paint, uint64_t ticket, uint64_t end,
+                             enum haste haste)
 {
-    uint64_t used = end - ticket;
+    if (haste == AT_LEISURE && end - ticket >= PRESSED_AT)
+        haste = PRESSED;
     for (; ticket < end; ticket++) {
         struct oh_format_map_event *event = event_at(ticket);
-        enum taken taken = look_at(event, ticket, used);
+        enum taken taken = look_at(event, ticket, haste);
         if (taken == NOT_YET)
             break;
         struct oh_format_range range = load_range(&event->range);
@@ -287,14 +292,14 @@ static void write_table(const struct held *held, const struct oh_paint *paint,
         continue;
 }
 
-static void fold(struct folder *folder)
+static void fold(struct folder *folder, enum haste haste)
 {
     struct held held = held_now();
     struct oh_paint paint = {.cells = folder->cells, .is_reserve = is_reserve};
     uint64_t end = oh_load_acquire(&maps.log->next);
     if (!still_holds(&held) || end - held.first > OH_FORMAT_MAP_EVENTS)
         return;
-    uint64_t first = paint_events(&paint, held.first, end);
+    uint64_t first = paint_events(&paint, held.first, end, haste);
     if (first == held.first)
         return;
     struct oh_paint_merge merge = {&held, range_at, held.count, 0};
@@ -310,10 +315,10 @@ static void fold(struct folder *folder)
 }
 
 // Outside of signal handlers: one that jumps away, or ends its thread, would keep the table.
-static OH_NOINLINE void fold_events(bool pressed)
+static OH_NOINLINE void fold_events(enum haste haste)
 {
     uint64_t blocked;
-    if (!pressed && oh_load32_relaxed(&work.folding) != 0)
+    if (haste == AT_LEISURE && oh_load32_relaxed(&work.folding) != 0)
         return;
     (void)oh_sys_swap_signals(UINT64_MAX, &blocked);
     (void)oh_add32_relaxed(&work.folding, 1);
@@ -321,7 +326,7 @@ static OH_NOINLINE void fold_events(bool pressed)
         uint32_t free = 0;
         if (!oh_cas32_acq_rel(&work.folders[i].busy, &free, 1))
             continue;
-        fold(&work.folders[i]);
+        fold(&work.folders[i], haste);
         oh_store32_release(&work.folders[i].busy, 0);
         break;
     }
@@ -335,7 +340,7 @@ static OH_NOINLINE void fold_events(bool pressed)
 static OH_COLD OH_NOINLINE void wait_for_room(int attempt)
 {
     if (attempt % WAITS_A_FOLDING == 0)
-        fold_events(true);
+        fold_events(attempt < ANSWERS_UNTIL ? PRESSED : AT_LAST);
     else if (attempt < YIELDS)
         (void)oh_sys_yield();
     else
@@ -389,7 +394,7 @@ static bool add(const struct oh_format_range *range, enum oh_map_op op, enum oh_
     } while (!publish(*ticket, phase));
     uint64_t used = *ticket - oh_load_relaxed(&work.first);
     if (used >= oh_load_relaxed(&work.fold_at) && used < UINT64_MAX / 2)
-        fold_events(used >= PRESSED_AT);
+        fold_events(used >= PRESSED_AT ? PRESSED : AT_LEISURE);
     return true;
 }
 

@@ -21,9 +21,11 @@
 // States of an event: any idle one (UNUSED, DONE, VOID, SKIPPED of an earlier ticket) -> WRITING ->
 //   DONE, or -> PENDING -> DONE or VOID. Folding stops at an event that is WRITING or PENDING, or
 //   that is taken and not yet marked. When three quarters are used it does not stop: an unmarked
-//   one becomes SKIPPED, WRITING becomes ABANDONED, and near the end PENDING becomes DONE; the
-//   writer of an abandoned event makes it SKIPPED and begins anew with a later ticket, before
-//   anybody relies on it. Until then its place is passed over by later tickets.
+//   one becomes SKIPPED, and WRITING becomes ABANDONED; the writer of an abandoned event makes it
+//   SKIPPED and begins anew with a later ticket, before anybody relies on it. Until then its place
+//   is passed over by later tickets. PENDING becomes DONE only when the log is full and has stayed
+//   so for some milliseconds: should that call fail after all, what it left alone is not known any
+//   more (dropped_map_calls).
 // Writers. Any thread, signal handlers included: adding holds nothing. All signals are blocked for
 //   the time of a folding.
 // Publication. An event's words are stored before its state, by compare-and-swap (acq_rel);
