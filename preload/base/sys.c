@@ -49,6 +49,11 @@ long oh_sys_mprotect(void *addr, size_t length, int prot)
     return call3(SYS_mprotect, (long)addr, (long)length, prot);
 }
 
+long oh_sys_pkey_mprotect(void *addr, size_t length, int prot, int key)
+{
+    return oh_syscall6(SYS_pkey_mprotect, (long)addr, (long)length, prot, key, 0, 0);
+}
+
 long oh_sys_madvise(void *addr, size_t length, int advice)
 {
     return call3(SYS_madvise, (long)addr, (long)length, advice);
@@ -125,11 +130,9 @@ long oh_sys_statfs_type(const char *path)
     return rc < 0 ? rc : (long)fs.f_type;
 }
 
-long oh_sys_fstatfs_type(int fd)
+long oh_sys_fstatfs(int fd, struct statfs *fs)
 {
-    struct statfs fs;
-    long rc = call2(SYS_fstatfs, fd, (long)&fs);
-    return rc < 0 ? rc : (long)fs.f_type;
+    return call2(SYS_fstatfs, fd, (long)fs);
 }
 
 long oh_sys_access_write(const char *path)

@@ -14,12 +14,14 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 // Returns the mapped address as a long, or a negative error number; oh_sys_failed() tells.
 long oh_sys_mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset);
 long oh_sys_munmap(void *addr, size_t length);
 long oh_sys_mprotect(void *addr, size_t length, int prot);
+long oh_sys_pkey_mprotect(void *addr, size_t length, int prot, int key);
 long oh_sys_madvise(void *addr, size_t length, int advice);
 long oh_sys_mremap(void *addr, size_t old_length, size_t length, int flags, void *to); // As mmap.
 long oh_sys_brk(void *end); // The end as it is then; the same as before when it cannot be there.
@@ -36,7 +38,7 @@ long oh_sys_pwrite(int fd, const void *buf, size_t size, off_t offset);
 long oh_sys_fstat(int fd, struct stat *st);
 long oh_sys_stat(const char *path, struct stat *st);
 long oh_sys_statfs_type(const char *path); // The file system's magic number, or negative.
-long oh_sys_fstatfs_type(int fd);
+long oh_sys_fstatfs(int fd, struct statfs *fs);
 long oh_sys_access_write(const char *path);
 // Has [offset, offset + length) on the disk and extends the file (fallocate): 0, or a negative
 // error. Bounded, also while signals keep coming.

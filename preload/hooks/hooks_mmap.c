@@ -9,11 +9,14 @@
 // Lengths are counted in whole pages, as the system maps them. A reservation (private, anonymous,
 // PROT_NONE) becomes memory where mprotect gives access to it, as it does where MAP_FIXED maps over
 // it: by the stack of that call. Memory that loses its access stays what it is: its pages are still
-// there. An mremap that moves or grows a range is a new allocation of all of it, as with realloc;
-// the part of a shrunk one that is left keeps its stack.
+// there. An mprotect that fails half-way may have given access to a first part, which the system
+// does not tell: it changes nothing here. What grows downwards by itself (MAP_GROWSDOWN) is as long
+// as it was mapped. mremap: hooks_mremap.
+//
+// A map with MAP_FIXED gives away what was in its place, so that is noted before the call, too; and
+// when it fails in the file's own code the place may be empty nevertheless (track/unmapped).
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +24,7 @@
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <linux/magic.h>
@@ -28,23 +32,25 @@
 #include "base/attr.h"
 #include "base/sys.h"
 #include "capture/registers_x86_64.h"
+#include "hooks/map_call.h"
 #include "track/mapping.h"
+#include "track/unmapped.h"
 
 enum {
-    PAGE_BYTES = 4096,
     HUGE_PAGE_BITS = 21, // Where the flags name no size.
     HUGE_SHIFT = 26,     // Where they do.
     HUGE_MASK = 63,
     ZERO_MAJOR = 1, // /dev/zero.
     ZERO_MINOR = 5,
-    SHM_PIECES = 8, // Of one attached segment.
+    SHM_PIECES = 8, // Of one attached segment,
+    SHM_LOOKS = 24, // and with what lies between them.
 };
 
 OH_EXPORT void *mmap(void *address, size_t length, int prot, int flags, int fd, off_t offset);
 OH_EXPORT void *mmap64(void *address, size_t length, int prot, int flags, int fd, off64_t offset);
 OH_EXPORT int munmap(void *address, size_t length);
-OH_EXPORT void *mremap(void *address, size_t old_length, size_t length, int flags, ...);
 OH_EXPORT int mprotect(void *address, size_t length, int prot);
+OH_EXPORT int pkey_mprotect(void *address, size_t length, int prot, int key);
 OH_EXPORT int brk(void *address);
 OH_EXPORT void *sbrk(intptr_t increment);
 OH_EXPORT void *shmat(int id, const void *address, int flags);
@@ -64,65 +70,43 @@ static bool is_own(const struct oh_caller *caller)
            (uint64_t)(uintptr_t)_end - (uint64_t)(uintptr_t)__ehdr_start;
 }
 
-static uint64_t number_of(const void *address)
-{
-    return (uint64_t)(uintptr_t)address;
-}
-
-static uint64_t round_up(uint64_t length, uint64_t unit)
-{
-    return (length + unit - 1) & ~(unit - 1);
-}
-
-// What a failed or succeeded call returns.
-static void *pointer_of(long result)
-{
-    if (!oh_sys_failed(result))
-        return (void *)result;
-    errno = (int)-result;
-    return MAP_FAILED;
-}
-
-static int status_of(long result)
-{
-    if (result >= 0)
-        return (int)result;
-    errno = (int)-result;
-    return -1;
-}
-
 // --- mmap
 
-// Of a descriptor: OH_KIND_FILE, OH_KIND_SHM when the file lies in memory, OH_KIND_MMAP for
-// /dev/zero, which is another name of anonymous memory.
-static enum oh_stack_kind kind_of_file(int fd)
-{
-    struct stat st;
-    if (oh_sys_fstat(fd, &st) < 0)
-        return OH_KIND_FILE;
-    if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(ZERO_MAJOR, ZERO_MINOR))
-        return OH_KIND_MMAP;
-    long type = oh_sys_fstatfs_type(fd);
-    return type == TMPFS_MAGIC || type == RAMFS_MAGIC || type == HUGETLBFS_MAGIC ? OH_KIND_SHM
-                                                                                 : OH_KIND_FILE;
-}
+// What the system makes of a call: the kind of memory, and the unit of its length.
+struct sort {
+    enum oh_stack_kind kind;
+    uint64_t page_bytes;
+};
 
-static enum oh_stack_kind kind_of(int prot, int flags, int fd)
-{
-    enum oh_stack_kind kind = (flags & MAP_ANONYMOUS) != 0 ? OH_KIND_MMAP : kind_of_file(fd);
-    if (kind != OH_KIND_MMAP)
-        return kind;
-    if ((flags & MAP_TYPE) != MAP_PRIVATE)
-        return OH_KIND_SHM;
-    return (prot & (PROT_READ | PROT_WRITE | PROT_EXEC)) != 0 ? OH_KIND_MMAP : OH_KIND_RESERVE;
-}
-
-static uint64_t page_of(int flags)
+static struct sort sort_of_memory(int prot, int flags)
 {
     int bits = flags >> HUGE_SHIFT & HUGE_MASK;
-    if ((flags & MAP_HUGETLB) == 0)
-        return PAGE_BYTES;
-    return UINT64_C(1) << (bits != 0 ? bits : HUGE_PAGE_BITS);
+    struct sort sort = {OH_KIND_SHM, OH_MAP_PAGE_BYTES};
+    if ((flags & MAP_HUGETLB) != 0)
+        sort.page_bytes = UINT64_C(1) << (bits != 0 ? bits : HUGE_PAGE_BITS);
+    if ((flags & MAP_TYPE) == MAP_PRIVATE)
+        sort.kind =
+            (prot & (PROT_READ | PROT_WRITE | PROT_EXEC)) != 0 ? OH_KIND_MMAP : OH_KIND_RESERVE;
+    return sort;
+}
+
+// OH_KIND_SHM when the file lies in memory; /dev/zero is another name of anonymous memory.
+static struct sort sort_of_file(int prot, int flags, int fd)
+{
+    struct stat st;
+    struct statfs fs;
+    struct sort sort = {OH_KIND_FILE, OH_MAP_PAGE_BYTES};
+    if (oh_sys_fstat(fd, &st) < 0)
+        return sort;
+    if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(ZERO_MAJOR, ZERO_MINOR))
+        return sort_of_memory(prot, flags & ~MAP_HUGETLB);
+    if (oh_sys_fstatfs(fd, &fs) < 0)
+        return sort;
+    if (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC || fs.f_type == HUGETLBFS_MAGIC)
+        sort.kind = OH_KIND_SHM;
+    if (fs.f_type == HUGETLBFS_MAGIC)
+        sort.page_bytes = (uint64_t)fs.f_bsize;
+    return sort;
 }
 
 // By a pointer: with arguments on the stack the compiler would realign the hook's stack in a way
@@ -134,16 +118,37 @@ struct map_call {
     off_t offset;
 };
 
+static void add_map(const struct oh_caller *caller, const struct map_call *call, uint64_t begin)
+{
+    struct sort sort = (call->flags & MAP_ANONYMOUS) != 0
+                           ? sort_of_memory(call->prot, call->flags)
+                           : sort_of_file(call->prot, call->flags, call->fd);
+    oh_mapping_add(caller, begin, begin + oh_map_round_up(call->length, sort.page_bytes),
+                   sort.kind);
+}
+
+static bool replaces(const struct map_call *call)
+{
+    return (call->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED &&
+           oh_map_number(call->address) % OH_MAP_PAGE_BYTES == 0;
+}
+
 static OH_NOINLINE void *map(const struct oh_caller *caller, const struct map_call *call)
 {
+    struct oh_mapping_removal removal = {{0, false}, 0};
+    uint64_t begin = oh_map_number(call->address), end = begin + oh_map_pages(call->length);
+    bool wanted = !is_own(caller) && oh_mapping_wanted();
+    if (wanted && replaces(call))
+        oh_mapping_begin_removal(&removal, begin, end);
     long at =
         oh_sys_mmap(call->address, call->length, call->prot, call->flags, call->fd, call->offset);
-    if (!oh_sys_failed(at) && !is_own(caller) && oh_mapping_wanted()) {
-        uint64_t begin = (uint64_t)at;
-        oh_mapping_add(caller, begin, begin + round_up(call->length, page_of(call->flags)),
-                       kind_of(call->prot, call->flags, call->fd));
-    }
-    return pointer_of(at);
+    if (wanted && oh_sys_failed(at) && replaces(call))
+        oh_unmapped_settle(&removal, begin, end);
+    else
+        oh_mapping_end_removal(&removal, true);
+    if (wanted && !oh_sys_failed(at))
+        add_map(caller, call, (uint64_t)at);
+    return oh_map_pointer(at);
 }
 
 OH_NOINLINE OH_REALIGN void *mmap(void *address, size_t length, int prot, int flags, int fd,
@@ -169,79 +174,44 @@ OH_NOINLINE OH_REALIGN void *mmap64(void *address, size_t length, int prot, int 
 OH_NOINLINE OH_REALIGN int munmap(void *address, size_t length)
 {
     struct oh_mapping_removal removal;
-    uint64_t begin = number_of(address);
+    uint64_t begin = oh_map_number(address);
     // The system refuses these, and changes nothing.
-    if (begin % PAGE_BYTES != 0 || length == 0)
-        return status_of(oh_sys_munmap(address, length));
-    oh_mapping_begin_removal(&removal, begin, begin + round_up(length, PAGE_BYTES));
+    if (begin % OH_MAP_PAGE_BYTES != 0 || length == 0)
+        return oh_map_status(oh_sys_munmap(address, length));
+    oh_mapping_begin_removal(&removal, begin, begin + oh_map_pages(length));
     long result = oh_sys_munmap(address, length);
     oh_mapping_end_removal(&removal, result == 0);
-    return status_of(result);
+    return oh_map_status(result);
+}
+
+static OH_NOINLINE void give_access(const struct oh_caller *caller, void *address, size_t length,
+                                    int prot)
+{
+    uint64_t begin = oh_map_number(address);
+    if (length != 0 && (prot & (PROT_READ | PROT_WRITE | PROT_EXEC)) != 0)
+        oh_mapping_commit(caller, begin, begin + oh_map_pages(length));
 }
 
 OH_NOINLINE OH_REALIGN int mprotect(void *address, size_t length, int prot)
 {
     struct oh_caller caller;
     oh_caller_here(&caller);
-    uint64_t begin = number_of(address);
     long result = oh_sys_mprotect(address, length, prot);
-    if (result == 0 && length != 0 && (prot & (PROT_READ | PROT_WRITE | PROT_EXEC)) != 0)
-        oh_mapping_commit(&caller, begin, begin + round_up(length, PAGE_BYTES));
-    return status_of(result);
+    if (result == 0)
+        give_access(&caller, address, length, prot);
+    return oh_map_status(result);
 }
 
-// --- mremap
-
-static void *shrink(void *address, size_t old_length, size_t length, int flags)
-{
-    struct oh_mapping_removal removal;
-    uint64_t begin = number_of(address);
-    oh_mapping_begin_removal(&removal, begin + round_up(length, PAGE_BYTES),
-                             begin + round_up(old_length, PAGE_BYTES));
-    long at = oh_sys_mremap(address, old_length, length, flags, NULL);
-    oh_mapping_end_removal(&removal, !oh_sys_failed(at));
-    return pointer_of(at);
-}
-
-// What is at the place of old is there anew, at its new one.
-static void *move(const struct oh_caller *caller, void *address, size_t old_length, size_t length,
-                  int flags, void *to)
-{
-    struct oh_mapping_removal removal = {{0, false}, 0};
-    struct oh_format_range piece;
-    uint64_t begin = number_of(address);
-    uint8_t kind = oh_mapping_find(begin, &piece);
-    // A length of 0 asks for a second place of something shared.
-    if (kind == 0)
-        kind = old_length == 0 ? OH_KIND_SHM : OH_KIND_MMAP;
-    if (old_length != 0 && (flags & MREMAP_DONTUNMAP) == 0)
-        oh_mapping_begin_removal(&removal, begin, begin + round_up(old_length, PAGE_BYTES));
-    long at = oh_sys_mremap(address, old_length, length, flags, to);
-    oh_mapping_end_removal(&removal, !oh_sys_failed(at));
-    if (!oh_sys_failed(at))
-        oh_mapping_add(caller, (uint64_t)at, (uint64_t)at + round_up(length, PAGE_BYTES),
-                       (enum oh_stack_kind)kind);
-    return pointer_of(at);
-}
-
-OH_NOINLINE OH_REALIGN void *mremap(void *address, size_t old_length, size_t length, int flags, ...)
+// Without a key it is mprotect, which older systems know, too.
+OH_NOINLINE OH_REALIGN int pkey_mprotect(void *address, size_t length, int prot, int key)
 {
     struct oh_caller caller;
     oh_caller_here(&caller);
-    void *to = NULL;
-    if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) != 0) {
-        va_list arguments;
-        va_start(arguments, flags);
-        to = va_arg(arguments, void *);
-        va_end(arguments);
-        return move(&caller, address, old_length, length, flags, to);
-    }
-    uint64_t pages = round_up(length, PAGE_BYTES), old_pages = round_up(old_length, PAGE_BYTES);
-    if (pages == 0 || old_length == 0 || pages > old_pages)
-        return move(&caller, address, old_length, length, flags, to);
-    if (pages < old_pages)
-        return shrink(address, old_length, length, flags);
-    return pointer_of(oh_sys_mremap(address, old_length, length, flags, to));
+    long result = key == -1 ? oh_sys_mprotect(address, length, prot)
+                            : oh_sys_pkey_mprotect(address, length, prot, key);
+    if (result == 0)
+        give_access(&caller, address, length, prot);
+    return oh_map_status(result);
 }
 
 // --- The data segment
@@ -252,18 +222,18 @@ OH_NOINLINE OH_REALIGN int brk(void *address)
     struct oh_caller caller;
     struct oh_mapping_removal removal = {{0, false}, 0};
     oh_caller_here(&caller);
-    uint64_t before = &__curbrk != NULL ? number_of(__curbrk) : 0;
-    uint64_t wanted = number_of(address);
+    uint64_t before = &__curbrk != NULL ? oh_map_number(__curbrk) : 0;
+    uint64_t wanted = oh_map_number(address);
     if (before == 0)
         before = (uint64_t)oh_sys_brk(NULL);
-    if (wanted < before)
+    if (wanted < before && wanted != 0) // 0 is a question.
         oh_mapping_begin_removal(&removal, wanted, before);
     uint64_t end = (uint64_t)oh_sys_brk(address);
     if (&__curbrk != NULL)
         __curbrk = (void *)(uintptr_t)end;
     oh_mapping_end_removal(&removal, end <= wanted);
     if (end < wanted)
-        return status_of(-ENOMEM);
+        return oh_map_status(-ENOMEM);
     if (wanted > before)
         oh_mapping_add(&caller, before, wanted, OH_KIND_MMAP);
     return 0;
@@ -275,16 +245,16 @@ OH_NOINLINE OH_REALIGN void *sbrk(intptr_t increment)
     struct oh_mapping_removal removal = {{0, false}, 0};
     oh_caller_here(&caller);
     if (&__sbrk == NULL) // As musl's.
-        return pointer_of(increment == 0 ? oh_sys_brk(NULL) : -ENOMEM);
+        return oh_map_pointer(increment == 0 ? oh_sys_brk(NULL) : -ENOMEM);
     if (increment < 0) {
-        uint64_t end = number_of(__sbrk(0));
+        uint64_t end = oh_map_number(__sbrk(0));
         oh_mapping_begin_removal(&removal, end + (uint64_t)increment, end);
     }
     void *before = __sbrk(increment);
     bool succeeded = before != MAP_FAILED;
     oh_mapping_end_removal(&removal, succeeded);
     if (succeeded && increment > 0)
-        oh_mapping_add(&caller, number_of(before), number_of(before) + (uint64_t)increment,
+        oh_mapping_add(&caller, oh_map_number(before), oh_map_number(before) + (uint64_t)increment,
                        OH_KIND_MMAP);
     return before;
 }
@@ -298,27 +268,41 @@ OH_NOINLINE OH_REALIGN void *shmat(int id, const void *address, int flags)
     oh_caller_here(&caller);
     long at = oh_sys_shmat(id, address, flags);
     if (!oh_sys_failed(at) && oh_mapping_wanted() && oh_sys_shm_size(id, &bytes) >= 0 && bytes != 0)
-        oh_mapping_add(&caller, (uint64_t)at, (uint64_t)at + round_up(bytes, PAGE_BYTES),
-                       OH_KIND_SHM);
-    return pointer_of(at);
+        oh_mapping_add(&caller, (uint64_t)at, (uint64_t)at + oh_map_pages(bytes), OH_KIND_SHM);
+    return oh_map_pointer(at);
 }
 
-// What is left of the segment at the address: nothing of what was mapped over parts of it.
+// The pieces of the segment that was attached at the address, which may begin behind it: the system
+// detaches what is left of it, wherever that lies. Nobody tells how long it was, so these are the
+// next pieces of shared memory that one call attached.
+static int begin_detaching(uint64_t at, struct oh_format_range pieces[SHM_PIECES],
+                           struct oh_mapping_removal removals[SHM_PIECES])
+{
+    int count = 0;
+    for (int i = 0; i < SHM_LOOKS && count < SHM_PIECES; i++) {
+        struct oh_format_range *piece = &pieces[count];
+        uint8_t kind = oh_mapping_find(at, piece);
+        at = piece->end;
+        if (kind == OH_KIND_SHM && (count == 0 || piece->call == pieces[0].call))
+            oh_mapping_begin_removal(&removals[count++], piece->begin, piece->end);
+        if (at == UINT64_MAX)
+            break;
+    }
+    return count;
+}
+
 OH_NOINLINE OH_REALIGN int shmdt(const void *address)
 {
     struct oh_mapping_removal removals[SHM_PIECES];
-    struct oh_format_range piece;
-    uint64_t at = number_of(address), call = 0;
-    int count = 0;
-    for (int i = 0; i < SHM_PIECES && oh_mapping_find(at, &piece) != 0; i++) {
-        if (i == 0)
-            call = piece.call;
-        if (piece.call == call)
-            oh_mapping_begin_removal(&removals[count++], piece.begin, piece.end);
-        at = piece.end;
-    }
+    struct oh_format_range pieces[SHM_PIECES];
+    uint64_t at = oh_map_number(address);
+    int count = begin_detaching(at, pieces, removals);
     long result = oh_sys_shmdt(address);
-    while (count > 0)
-        oh_mapping_end_removal(&removals[--count], result == 0);
-    return status_of(result);
+    for (int i = 0; i < count; i++) {
+        const struct oh_format_range *piece = &pieces[i];
+        bool gone =
+            result == 0 && (piece->begin == at || oh_unmapped_everywhere(piece->begin, piece->end));
+        oh_mapping_end_removal(&removals[i], gone);
+    }
+    return oh_map_status(result);
 }

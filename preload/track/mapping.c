@@ -248,7 +248,9 @@ void oh_mapping_end_removal(const struct oh_mapping_removal *removal, bool succe
 
 uint8_t oh_mapping_find(uint64_t address, struct oh_format_range *piece)
 {
-    if (!is_on() || !oh_maps_find(address, piece) || oh_range_stack(piece) == 0)
+    if (!is_on() || !oh_maps_find(address, piece))
+        *piece = (struct oh_format_range){.end = UINT64_MAX};
+    if (oh_range_stack(piece) == 0)
         return 0;
     return oh_stacks_at(oh_range_stack(piece))->kind;
 }

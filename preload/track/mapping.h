@@ -48,8 +48,8 @@ struct oh_mapping_removal {
 void oh_mapping_begin_removal(struct oh_mapping_removal *removal, uint64_t begin, uint64_t end);
 void oh_mapping_end_removal(const struct oh_mapping_removal *removal, bool succeeded);
 
-// What is recorded at an address, as oh_maps_find; its kind, 0 when nothing is or it cannot be
-// told.
+// What is recorded at an address, as oh_maps_find; its kind, 0 when nothing is, or when it cannot be
+// told: then the piece is everything.
 uint8_t oh_mapping_find(uint64_t address, struct oh_format_range *piece);
 
 #endif

@@ -104,7 +104,7 @@ expect_text out.txt 'map_shared'
 expect_no_text out.txt 'map_plain'
 expect_status 0 "$OFFHEAP_BIN" report "$recording"
 expect_text out.txt 'by kind .*mmap .*shm .*file '
-expect_text out.txt 'reserved +3\.42 MiB of address space'
+expect_text out.txt 'reserved +3\.43 MiB of address space'
 expect_no_text out.txt '^ +reserve +/'
 expect_status 0 "$OFFHEAP_BIN" report --kind mmap,reserve "$recording"
 expect_text out.txt '^ +reserve +/'
