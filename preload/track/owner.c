@@ -15,6 +15,7 @@
 enum {
     ALLOCATORS = 64,
     GO_CALLERS = 16,
+    DIRECT_DEPTH = 2,     // x_cgo_mmap and runtime.callCgoMmap.
     GO_SEARCH_WORDS = 32, // Of the stack, where x_cgo_mmap cannot be unwound.
     WORD_BYTES = 8,
 };
@@ -129,11 +130,19 @@ static bool lies_below_runtimes_mmap(uint64_t sp)
     return false;
 }
 
-static bool is_go_stack(const uint64_t *pcs, uint32_t depth, uint64_t sp)
+// `direct` when nothing lies between the runtime's function and the call: then whatever is called
+// from there is the runtime's doing. Else it may be a library that passes on everybody's calls, or
+// a signal handler that came just then.
+static bool is_go_stack(const uint64_t *pcs, uint32_t depth, uint64_t sp, bool *direct)
 {
-    if (depth == 1 || oh_go_runtime_at(pcs[0]) != NULL)
-        return oh_go_runtime_get(0) != NULL && lies_below_runtimes_mmap(sp);
-    for (uint32_t i = 1; i < depth; i++) {
+    *direct = depth >= DIRECT_DEPTH && is_runtimes_mmap(pcs[1]);
+    if (*direct)
+        return true;
+    if (depth == 1 || oh_go_runtime_at(pcs[0]) != NULL) {
+        *direct = oh_go_runtime_get(0) != NULL && lies_below_runtimes_mmap(sp);
+        return *direct;
+    }
+    for (uint32_t i = DIRECT_DEPTH; i < depth; i++) {
         if (is_runtimes_mmap(pcs[i]))
             return true;
     }
@@ -142,8 +151,10 @@ static bool is_go_stack(const uint64_t *pcs, uint32_t depth, uint64_t sp)
 
 uint8_t oh_owner_of_stack(const uint64_t *pcs, uint32_t depth, uint64_t sp)
 {
-    if (depth != 0 && is_go_stack(pcs, depth, sp)) {
-        remember_go_caller(pcs[0]);
+    bool direct;
+    if (depth != 0 && is_go_stack(pcs, depth, sp, &direct)) {
+        if (direct)
+            remember_go_caller(pcs[0]);
         return OH_KIND_GO_RUNTIME;
     }
     for (uint32_t i = 0; i < depth; i++) {
