@@ -30,6 +30,7 @@
 #include <linux/magic.h>
 
 #include "base/attr.h"
+#include "base/sandbox.h"
 #include "base/sys.h"
 #include "capture/registers_x86_64.h"
 #include "hooks/map_call.h"
@@ -90,13 +91,14 @@ static struct sort sort_of_memory(int prot, int flags)
     return sort;
 }
 
-// OH_KIND_SHM when the file lies in memory; /dev/zero is another name of anonymous memory.
+// OH_KIND_SHM when the file lies in memory; /dev/zero is another name of anonymous memory. A process
+// that has confined itself is not asked: any file is one.
 static struct sort sort_of_file(int prot, int flags, int fd)
 {
     struct stat st;
     struct statfs fs;
     struct sort sort = {OH_KIND_FILE, OH_MAP_PAGE_BYTES};
-    if (oh_sys_fstat(fd, &st) < 0)
+    if (oh_sandbox_is_up() || oh_sys_fstat(fd, &st) < 0)
         return sort;
     if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(ZERO_MAJOR, ZERO_MINOR))
         return sort_of_memory(prot, flags & ~MAP_HUGETLB);
@@ -261,14 +263,24 @@ OH_NOINLINE OH_REALIGN void *sbrk(intptr_t increment)
 
 // --- System V's shared memory
 
+// False: its length is not known.
+static bool attached_bytes(int id, uint64_t *bytes)
+{
+    return !oh_sandbox_is_up() && oh_sys_shm_size(id, bytes) >= 0 && *bytes != 0;
+}
+
 OH_NOINLINE OH_REALIGN void *shmat(int id, const void *address, int flags)
 {
     struct oh_caller caller;
     uint64_t bytes = 0;
     oh_caller_here(&caller);
     long at = oh_sys_shmat(id, address, flags);
-    if (!oh_sys_failed(at) && oh_mapping_wanted() && oh_sys_shm_size(id, &bytes) >= 0 && bytes != 0)
-        oh_mapping_add(&caller, (uint64_t)at, (uint64_t)at + oh_map_pages(bytes), OH_KIND_SHM);
+    if (!oh_sys_failed(at) && oh_mapping_wanted()) {
+        if (attached_bytes(id, &bytes))
+            oh_mapping_add(&caller, (uint64_t)at, (uint64_t)at + oh_map_pages(bytes), OH_KIND_SHM);
+        else
+            oh_mapping_count_lost();
+    }
     return oh_map_pointer(at);
 }
 

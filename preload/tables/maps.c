@@ -5,6 +5,7 @@
 
 #include "base/atomic.h"
 #include "base/attr.h"
+#include "base/sandbox.h"
 #include "base/sys.h"
 #include "recording/recording.h"
 #include "tables/levels.h"
@@ -339,7 +340,9 @@ static OH_NOINLINE void fold_events(enum haste haste)
 // The log is full: whoever folds it may have been stopped on this very processor.
 static OH_COLD OH_NOINLINE void wait_for_room(int attempt)
 {
-    if (attempt % WAITS_A_FOLDING == 0)
+    if (oh_sandbox_is_up()) // Asks for no system call more than a folding needs.
+        fold_events(AT_LAST);
+    else if (attempt % WAITS_A_FOLDING == 0)
         fold_events(attempt < ANSWERS_UNTIL ? PRESSED : AT_LAST);
     else if (attempt < YIELDS)
         (void)oh_sys_yield();

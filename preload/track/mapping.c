@@ -51,13 +51,22 @@ static bool is_early(void)
     return state == OH_TRACK_UNSET || state == OH_TRACK_STARTING;
 }
 
+// Where there is a recording already another thread is bringing the recorder up.
+static void count_lost_early(void)
+{
+    if (oh_recording_header() != NULL)
+        oh_recording_count(OH_COUNTER_dropped_early_maps);
+    else
+        (void)oh_add_relaxed(&early.lost, 1);
+}
+
 // The call's number from 1 on, 0 when there is no room.
 static uint64_t wait_early(enum early_op op, uint64_t begin, uint64_t end, uint64_t pc,
                            uint8_t kind)
 {
     uint64_t number = oh_add_relaxed(&early.next, 1);
     if (number >= EARLY_CALLS) {
-        (void)oh_add_relaxed(&early.lost, 1);
+        count_lost_early();
         return 0;
     }
     struct early_call *call = &early.calls[number];
@@ -154,7 +163,7 @@ static uint32_t stack_of(const struct oh_caller *caller, enum oh_stack_kind kind
         owner = (uint8_t)kind;
     if (owner != 0)
         return stack_without_frames((enum oh_stack_kind)owner);
-    if (thread->busy != 0)
+    if (thread->busy != 0 && !oh_track_was_left((uint64_t)(uintptr_t)__builtin_frame_address(0)))
         return stack_of_caller(caller->pc, kind);
     thread->busy = 1;
     thread->busy_at = (uint64_t)(uintptr_t)__builtin_frame_address(0);
@@ -230,6 +239,14 @@ void oh_mapping_commit(const struct oh_caller *caller, uint64_t begin, uint64_t 
     errno = saved;
 }
 
+void oh_mapping_count_lost(void)
+{
+    if (is_early())
+        count_lost_early();
+    else if (is_on())
+        oh_recording_count(OH_COUNTER_dropped_map_calls);
+}
+
 void oh_mapping_begin_removal(struct oh_mapping_removal *removal, uint64_t begin, uint64_t end)
 {
     *removal = (struct oh_mapping_removal){{0, false}, 0};
@@ -287,7 +304,8 @@ void oh_mapping_start(const struct oh_format_header *header, uint8_t (*phase_of)
         if (state == EARLY_READY)
             enter_early(&early.calls[i]);
         else if (state == EARLY_EMPTY)
-            (void)oh_add_relaxed(&early.lost, 1);
+            count_lost_early();
     }
-    oh_recording_header()->counters[OH_COUNTER_dropped_early_maps] = oh_load_relaxed(&early.lost);
+    (void)oh_add_relaxed(&oh_recording_header()->counters[OH_COUNTER_dropped_early_maps],
+                         oh_load_relaxed(&early.lost));
 }

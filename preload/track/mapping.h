@@ -40,6 +40,9 @@ void oh_mapping_add(const struct oh_caller *caller, uint64_t begin, uint64_t end
 // [begin, end) may be accessed from now on: what of it was reserved is memory.
 void oh_mapping_commit(const struct oh_caller *caller, uint64_t begin, uint64_t end);
 
+// Something was mapped that cannot be told.
+void oh_mapping_count_lost(void);
+
 // Around a system call that unmaps [begin, end) when it succeeds.
 struct oh_mapping_removal {
     struct oh_maps_unset unset;

@@ -148,10 +148,9 @@ static OH_NOINLINE void decide(struct oh_track_call *call, struct oh_thread *thr
     oh_floating_end(floating);
 }
 
-// Whether the hook that set `busy` will never go on, because a signal handler has jumped out of it:
-// a call inside of it would lie further in on the stack. What it was doing is lost.
-static OH_COLD OH_NOINLINE bool was_left(const struct oh_thread *thread, uint64_t here)
+OH_COLD OH_NOINLINE bool oh_track_was_left(uint64_t here)
 {
+    const struct oh_thread *thread = &oh_thread_self;
     if (thread->busy_at == 0 || here < thread->busy_at ||
         !oh_readable_is_own(thread->busy_at, here))
         return false;
@@ -163,7 +162,7 @@ bool oh_track_begin(struct oh_track_call *call, uint64_t size)
 {
     struct oh_thread *thread = &oh_thread_self;
     uint64_t here = (uint64_t)(uintptr_t)call;
-    if (oh_unlikely(thread->busy != 0) && !was_left(thread, here)) {
+    if (oh_unlikely(thread->busy != 0) && !oh_track_was_left(here)) {
         thread->nested++;
         if (is_on())
             oh_recording_count(OH_COUNTER_nested_calls);

@@ -64,6 +64,11 @@ void oh_track_stop(enum oh_format_off_reason reason, int error);
 void oh_track_each_second(void (*call)(uint32_t stack));
 bool oh_track_is_child(void); // A forked child of the process that was started.
 
+// Of a thread that is `busy`: whether the hook that set it will never go on, because a signal handler
+// has jumped out of it; a call inside of it would lie further in on the stack than `here`. What it was
+// doing is lost.
+bool oh_track_was_left(uint64_t here);
+
 // Decides on an allocation of `size` bytes that did not pass the countdown. True: make the real
 // call, then oh_track_end. False: only make the real call. *call lies in the hook's frame.
 bool oh_track_begin(struct oh_track_call *call, uint64_t size);

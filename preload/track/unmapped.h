@@ -5,7 +5,8 @@
 // to move to, and may cut its source, before it looks at it. Older systems fail late for more
 // reasons. Only the system knows, and is asked by a call of mmap that never maps: with
 // MAP_FIXED_NOREPLACE it tells that something is there (EEXIST) before it finds that the call makes
-// no sense (EINVAL). Systems before 4.17 do not tell; nothing has changed then.
+// no sense (EINVAL). Systems before 4.17 do not tell, and one that has confined itself is not asked
+// (base/sandbox: a filter may look at a call's flags): then nothing has changed.
 //
 // Any thread, any time. errno is never changed. Bounded.
 

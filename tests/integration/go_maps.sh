@@ -51,6 +51,22 @@ wait "$pid" 2>/dev/null
 cp live.out dead.out
 expect_status 0 "$OFFHEAP_BIN" export -o dead.pb.gz "$(recording_of "$pid")"
 check maps-stripped dead
+rm -f "$OFFHEAP_DIR"/*
+
+# Behind a library that passes on everybody's calls: Go's are told from C's all the same. What maps
+# for itself before anything is up, the recorder's unwinder too, looks like that library's own.
+note "behind another library's mmap"
+cc -O1 -g -shared -fPIC -o map_layer.so "$OFFHEAP_SRC/fixtures/c/map_layer.c" || fail "no map_layer.so"
+LD_PRELOAD="$PWD/map_layer.so:$OFFHEAP_LIB" "$fixture" >layer.out 2>layer.err || fail "layer: status $?"
+for recording in "$OFFHEAP_DIR"/*.offheap; do
+    "$show_maps" "$recording" >layer.txt
+    awk 'FNR == NR { if (/kind=mmap/ && match($0, /inuse_bytes=[0-9]+/)) \
+            want += substr($0, RSTART + 12, RLENGTH - 12); next }
+        $1 == "sum" { sum[$2] = $3 }
+        END { if (sum["mmap"] < want || sum["mmap"] > want + 262144 || sum["go-runtime"] < 1e8) {
+            print sum["mmap"] " bytes of mmap, want " want "; Go: " sum["go-runtime"]; exit 1 } }' \
+        layer.out layer.txt || fail "Go's maps are not told from C's behind another library"
+done
 
 note "linked by Go alone"
 go_fixture maps-internal
