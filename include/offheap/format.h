@@ -32,10 +32,12 @@
 #define OH_FORMAT_BUCKET_SLOTS 8
 #define OH_FORMAT_MEANS 32
 #define OH_FORMAT_MAP_EVENTS 512
+#define OH_FORMAT_STEP_RUNGS 8
+#define OH_FORMAT_STEP_KINDS 8
 
 enum oh_format_version {
     OH_FORMAT_MAJOR = 2,
-    OH_FORMAT_MINOR = 1,
+    OH_FORMAT_MINOR = 2,
     OH_FORMAT_ENDIAN_TAG = 0x01020304,
 };
 
@@ -46,7 +48,8 @@ enum oh_format_limits {
     OH_FORMAT_STACK_ALIGN = 64,
     OH_FORMAT_MAX_DEPTH = 512,
     OH_FORMAT_MAX_LEVELS = 32,
-    OH_FORMAT_MAP_TABLES = 4, // In one level of MAPS.
+    OH_FORMAT_MAP_TABLES = 4,   // In one level of MAPS.
+    OH_FORMAT_STEP_PLACES = 64, // In one ring of STEPS.
 };
 
 // What the process does with its recording now.
@@ -83,6 +86,7 @@ enum oh_format_section_id {
     OH_SECTION_LIVE = 5,    // struct oh_format_block[]: a hash table of live blocks.
     OH_SECTION_MAPS = 6,    // OH_FORMAT_MAP_TABLES tables of mapped ranges, of one size.
     OH_SECTION_MAP_LOG = 7, // struct oh_format_map_log: which table holds, and what came after.
+    OH_SECTION_STEPS = 8,   // struct oh_format_step[OH_FORMAT_STEP_RUNGS][OH_FORMAT_STEP_PLACES].
     OH_SECTION_ID_COUNT
 };
 
@@ -262,10 +266,10 @@ enum oh_stack_end {
 };
 
 // An interned call stack with what was allocated by it. Immutable once the index refers to it, but
-// for the counters, which stand alone in a cache line. Objects are in units of 2^-weight_shift,
-// bytes in bytes. What of it is in use is what its live blocks add up to. The two variances are
-// those of the estimated allocations (SAMPLING.md), summed: IEEE doubles in a 64-bit word, 0 in
-// exact mode.
+// for the counters, which stand alone in a cache line, and its steps, which change once a second at
+// most. Objects are in units of 2^-weight_shift, bytes in bytes. What of it is in use is what its
+// live blocks add up to. The two variances are those of the estimated allocations (SAMPLING.md),
+// summed: IEEE doubles in a 64-bit word, 0 in exact mode.
 struct oh_format_stack {
     uint64_t hash; // oh_hash_stack() over epoch, kind, phase, end, shard, depth and frames.
     uint64_t epoch;
@@ -274,15 +278,17 @@ struct oh_format_stack {
     uint8_t phase; // enum oh_stack_phase.
     uint8_t end;   // enum oh_stack_end.
     uint8_t shard; // Tells apart records of one stack that threads would fight over; 0 is common.
-    uint64_t first_ns; // Since start_monotonic_ns.
-    uint64_t reserved1[4];
+    uint64_t first_ns;                    // Since start_monotonic_ns.
+    uint32_t steps[OH_FORMAT_STEP_RUNGS]; // What was in use then: see step.h.
 
     uint64_t alloc_objects;
     uint64_t alloc_bytes;
     uint64_t samples; // Recorded allocations, unweighted; 0 in exact mode: as alloc_objects.
     uint64_t alloc_objects_variance;
     uint64_t alloc_bytes_variance;
-    uint64_t reserved2[3];
+    uint64_t
+        step_word; // The second of steps[0] above a check of them all; stored last. 0: none yet.
+    uint64_t reserved2[2];
     // uint64_t pc[depth] follows: return addresses, leaf first. A frame that was interrupted by a
     // signal has its pc plus one, so that pc - 1 always lies in the instruction that was running.
 };
@@ -366,6 +372,19 @@ struct oh_format_map_log {
     struct oh_format_map_event events[OH_FORMAT_MAP_EVENTS];
 };
 
+// The process at one moment. Numbers that could not be had are OH_FORMAT_STEP_ABSENT.
+struct oh_format_step {
+    uint64_t check;   // Of all that follows, oh_step_check(): what does not agree was torn.
+    uint64_t time_ns; // When it was begun, since start_monotonic_ns; not 0.
+    uint64_t took_ns; // Until all was looked at: a value is of some moment between.
+    uint64_t resident_bytes;
+    uint64_t cgroup_bytes; // The charge of the process's control group.
+    uint64_t reserved[3];
+    uint64_t inuse_bytes[OH_FORMAT_STEP_KINDS]; // By enum oh_stack_kind.
+    uint64_t alloc_bytes[OH_FORMAT_STEP_KINDS];
+};
+#define OH_FORMAT_STEP_ABSENT UINT64_MAX
+
 _Static_assert(sizeof(struct oh_format_section) == 40, "section");
 _Static_assert(offsetof(struct oh_format_section, level) == 4, "section");
 _Static_assert(offsetof(struct oh_format_section, offset) == 8, "section");
@@ -426,6 +445,13 @@ _Static_assert(offsetof(struct oh_format_stack, alloc_objects) == 64, "stack");
 _Static_assert(offsetof(struct oh_format_stack, shard) == 23, "stack");
 _Static_assert(offsetof(struct oh_format_stack, samples) == 80, "stack");
 _Static_assert(offsetof(struct oh_format_stack, alloc_bytes_variance) == 96, "stack");
+_Static_assert(offsetof(struct oh_format_stack, steps) == 32, "stack");
+_Static_assert(offsetof(struct oh_format_stack, step_word) == 104, "stack");
+_Static_assert(sizeof(struct oh_format_step) == 192, "step");
+_Static_assert(offsetof(struct oh_format_step, resident_bytes) == 24, "step");
+_Static_assert(offsetof(struct oh_format_step, inuse_bytes) == 64, "step");
+_Static_assert(offsetof(struct oh_format_step, alloc_bytes) == 128, "step");
+_Static_assert((int)OH_KIND_COUNT <= OH_FORMAT_STEP_KINDS, "a step has room for every kind");
 _Static_assert(sizeof(struct oh_format_block) == 16, "block");
 _Static_assert(offsetof(struct oh_format_block, facts) == 8, "block");
 _Static_assert(sizeof(struct oh_format_range) == 32, "range");

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
@@ -57,6 +58,11 @@ long oh_sys_pkey_mprotect(void *addr, size_t length, int prot, int key)
 long oh_sys_madvise(void *addr, size_t length, int advice)
 {
     return call3(SYS_madvise, (long)addr, (long)length, advice);
+}
+
+long oh_sys_mincore(void *addr, size_t length, uint8_t *pages)
+{
+    return call3(SYS_mincore, (long)addr, (long)length, (long)pages);
 }
 
 long oh_sys_mremap(void *addr, size_t old_length, size_t length, int flags, void *to)
@@ -268,6 +274,11 @@ long oh_sys_swap_signals(uint64_t blocked, uint64_t *before)
 {
     enum { HOW_SET = 2 };
     return call4(SYS_rt_sigprocmask, HOW_SET, (long)&blocked, (long)before, SIGNAL_SET_BYTES);
+}
+
+long oh_sys_seccomp_mode(void)
+{
+    return oh_syscall6(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0, 0);
 }
 
 _Noreturn void oh_sys_exit_group(int code)

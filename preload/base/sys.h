@@ -24,6 +24,8 @@ long oh_sys_mprotect(void *addr, size_t length, int prot);
 long oh_sys_pkey_mprotect(void *addr, size_t length, int prot, int key);
 long oh_sys_madvise(void *addr, size_t length, int advice);
 long oh_sys_mremap(void *addr, size_t old_length, size_t length, int flags, void *to); // As mmap.
+// A byte for each page of [addr, addr + length), its lowest bit set when the page is in memory.
+long oh_sys_mincore(void *addr, size_t length, uint8_t *pages);
 long oh_sys_brk(void *end); // The end as it is then; the same as before when it cannot be there.
 long oh_sys_shmat(int id, const void *addr, int flags); // As mmap.
 long oh_sys_shmdt(const void *addr);
@@ -70,6 +72,7 @@ long oh_sys_yield(void); // Lets another thread have the processor, if one wants
 long oh_sys_getrandom(void *buf, size_t size);
 // Sets the calling thread's blocked signals and tells which were (a bit each, signal 1 lowest).
 long oh_sys_swap_signals(uint64_t blocked, uint64_t *before);
+long oh_sys_seccomp_mode(void); // Of the calling thread: 0, or 2 when a filter looks at its calls.
 _Noreturn void oh_sys_exit_group(int code);
 
 static inline int oh_sys_failed(long result)

@@ -33,6 +33,7 @@
 #include "tables/stacks.h"
 #include "track/mapping.h"
 #include "track/owner.h"
+#include "track/timeline.h"
 #include "track/track.h"
 
 // Samples that are rarer have little in common, and leave what is remembered of them cold.
@@ -114,6 +115,7 @@ static void start(enum oh_format_off_reason *reason, int *error)
     oh_allocators_init();
     oh_mapping_start(header, oh_entry_phase);
     header->counters[OH_COUNTER_early_calls] = oh_boot_calls();
+    oh_timeline_start(header, NULL);
     oh_track_start(header, oh_entry_phase);
 }
 

@@ -22,7 +22,7 @@ enum {
 static const char *section_name(uint32_t id)
 {
     static const char *const names[OH_SECTION_ID_COUNT] = {
-        "none", "strings", "modules", "index", "stacks", "live", "maps", "map log"};
+        "none", "strings", "modules", "index", "stacks", "live", "maps", "map log", "steps"};
     return id < OH_SECTION_ID_COUNT ? names[id] : "unknown";
 }
 
@@ -286,6 +286,15 @@ static void read_counters(const struct oh_view *view, const struct oh_format_sta
     stack->alloc_bytes_variance = oh_double_of_bits(oh_load_relaxed(&from->alloc_bytes_variance));
 }
 
+static void read_steps(const struct oh_format_stack *from, struct oh_view_stack *stack)
+{
+    uint64_t word = oh_load_acquire(&from->step_word);
+    stack->steps.second = (uint32_t)(word >> OH_STEP_WORD_SHIFT);
+    for (uint32_t rung = 0; rung < OH_FORMAT_STEP_RUNGS; rung++)
+        stack->steps.values[rung] = oh_load32_relaxed(&from->steps[rung]);
+    stack->steps_torn = word != 0 && word != oh_step_word(&stack->steps);
+}
+
 // The stack that an index word refers to; false when there is no such stack.
 static bool read_stack(const struct oh_view *view, uint64_t word, struct oh_view_stack *stack)
 {
@@ -314,6 +323,8 @@ static bool read_stack(const struct oh_view *view, uint64_t word, struct oh_view
     if (hash != oh_load_relaxed(&from->hash) ||
         hash >> OH_INDEX_REF_BITS != word >> OH_INDEX_REF_BITS)
         return false;
+    // Before the counters, so that a stack never had more in use than it is said to have allocated.
+    read_steps(from, stack);
     read_counters(view, from, stack);
     return true;
 }

@@ -6,7 +6,7 @@
 // [base, base + size). Owns no memory; allocates nothing; any thread.
 //
 // Opening a file, copying a live one: tools/reader. Names: profile/symbols.h. What is mapped:
-// profile/ranges.h.
+// profile/ranges.h. The time line: profile/timeline.h.
 
 #ifndef OH_PROFILE_VIEW_H
 #define OH_PROFILE_VIEW_H
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "offheap/format.h"
+#include "offheap/step.h"
 
 enum oh_view_error {
     OH_VIEW_OK = 0,
@@ -59,6 +60,8 @@ struct oh_view_stack {
     uint64_t alloc_objects, alloc_bytes;
     uint64_t samples; // In exact mode as many as objects.
     double alloc_objects_variance, alloc_bytes_variance;
+    struct oh_step_row steps; // In use at earlier moments: oh_step_at, oh_step_unpack.
+    bool steps_torn;          // Its writer died between two of them: some are of one rung before.
     const uint64_t *pcs;
 };
 

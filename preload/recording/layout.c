@@ -78,6 +78,13 @@ static void add_live(struct plan *plan, uint64_t bytes)
     plan->live += bytes;
 }
 
+// Nothing is put there in the first second, so it is reserved by whoever first does.
+static void add_steps(struct plan *plan)
+{
+    add(plan, OH_SECTION_STEPS, 0,
+        sizeof(struct oh_format_step) * OH_FORMAT_STEP_RUNGS * OH_FORMAT_STEP_PLACES);
+}
+
 static bool add_more_stacks(struct plan *plan, uint64_t *index)
 {
     *index *= STACKS_GROWTH;
@@ -128,6 +135,7 @@ uint64_t oh_layout_plan(struct oh_format_header *header, bool exact, uint64_t ma
     add_live(&plan, first_live);
     add_maps(&plan);
     add_names(&plan, 1, 256 * kib, 1024);
+    add_steps(&plan);
     add_maps(&plan);
     bool more_stacks = true, more_live = true;
     while ((more_stacks || more_live) &&

@@ -543,3 +543,46 @@ uint64_t oh_maps_reserved(uint64_t begin, uint64_t end)
     }
     return begin < end ? bytes + (end - begin) : bytes;
 }
+
+// A range that goes on is put again, longer: only what is new of it is given on.
+struct giving {
+    oh_maps_range_fn *fn;
+    void *arg;
+    uint64_t number; // From 1 on, of the last one,
+    uint64_t end;    // and where it ended.
+};
+
+static void give(void *to, uint64_t number, const struct oh_format_range *range)
+{
+    struct giving *giving = to;
+    struct oh_format_range piece = *range;
+    if (giving->number == number + 1)
+        piece.begin = giving->end;
+    giving->number = number + 1;
+    giving->end = range->end;
+    giving->fn(giving->arg, &piece);
+}
+
+bool oh_maps_each_range(oh_maps_range_fn *fn, void *arg, uint64_t most)
+{
+    static struct oh_paint_cell cells[OH_PAINT_CELLS];
+    struct oh_paint paint = {.cells = cells, .is_reserve = is_reserve};
+    struct held held = held_now();
+    uint64_t end = oh_load_acquire(&maps.log->next);
+    if (!still_holds(&held) || held.count > most || end - held.first > OH_FORMAT_MAP_EVENTS)
+        return false;
+    for (uint64_t ticket = held.first; ticket < end; ticket++) {
+        const struct oh_format_map_event *event = event_at(ticket);
+        uint64_t state = oh_load_acquire(&event->state);
+        struct oh_format_range range = load_range(&event->range);
+        if (state == state_of(ticket, OH_MAP_DONE) || state == state_of(ticket, OH_MAP_PENDING))
+            oh_paint_event(&paint, &range, oh_load_acquire(&event->op));
+    }
+    if (!still_holds(&held)) // Else the stacks that events refer to may be none.
+        return false;
+    struct giving giving = {.fn = fn, .arg = arg};
+    struct oh_paint_merge merge = {&held, range_at, held.count, 0};
+    struct oh_paint_result result = {.put = give, .to = &giving, .room = UINT64_MAX};
+    oh_paint_merge(&paint, &merge, &result);
+    return still_holds(&held);
+}

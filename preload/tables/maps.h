@@ -81,4 +81,10 @@ bool oh_maps_find(uint64_t address, struct oh_format_range *piece);
 // very many pieces.
 uint64_t oh_maps_reserved(uint64_t begin, uint64_t end);
 
+// Gives all ranges to fn, in the order of their addresses; a range may come in pieces. False when
+// there are more than `most`, or when too much changed meanwhile: what fn was given is then of no
+// use. One caller at a time.
+typedef void oh_maps_range_fn(void *arg, const struct oh_format_range *range);
+bool oh_maps_each_range(oh_maps_range_fn *fn, void *arg, uint64_t most);
+
 #endif

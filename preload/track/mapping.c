@@ -12,6 +12,7 @@
 #include "tables/stacks.h"
 #include "track/owner.h"
 #include "track/shard.h"
+#include "track/timeline.h"
 #include "track/track.h"
 
 enum { EARLY_CALLS = 256, USUAL_DEPTH = 128, ATTEMPTS = 2 };
@@ -205,6 +206,14 @@ static void enter_commit(uint32_t stack, uint64_t begin, uint64_t end, uint64_t 
     (void)oh_maps_commit(begin, end, stack, second);
 }
 
+// A call of this family is a moment for the time line.
+static void pass_time(void)
+{
+    uint64_t now_ns = oh_recording_now_ns();
+    if (oh_timeline_due(now_ns))
+        oh_timeline_visit(now_ns);
+}
+
 static bool is_on(void)
 {
     return oh_track_state() == OH_TRACK_ON && oh_maps_ready() && !oh_track_is_child();
@@ -221,8 +230,10 @@ void oh_mapping_add(const struct oh_caller *caller, uint64_t begin, uint64_t end
     int saved = errno;
     if (is_early())
         (void)wait_early(EARLY_ADD, begin, end, caller->pc, (uint8_t)kind);
-    else if (is_on())
+    else if (is_on()) {
         enter(stack_of(caller, kind), begin, end);
+        pass_time();
+    }
     errno = saved;
 }
 
@@ -235,6 +246,7 @@ void oh_mapping_commit(const struct oh_caller *caller, uint64_t begin, uint64_t 
         uint64_t bytes = oh_maps_reserved(begin, end);
         if (bytes != 0)
             enter_commit(stack_of(caller, OH_KIND_MMAP), begin, end, bytes);
+        pass_time();
     }
     errno = saved;
 }
@@ -259,6 +271,8 @@ void oh_mapping_begin_removal(struct oh_mapping_removal *removal, uint64_t begin
 void oh_mapping_end_removal(const struct oh_mapping_removal *removal, bool succeeded)
 {
     oh_maps_end_unset(&removal->unset, succeeded);
+    if (removal->unset.noted && succeeded)
+        pass_time();
     if (removal->early != 0 && !succeeded)
         oh_store_release(&early.calls[removal->early - 1].state, EARLY_VOID);
 }

@@ -24,6 +24,7 @@
 #include "tables/live.h"
 #include "tables/stacks.h"
 #include "track/shard.h"
+#include "track/timeline.h"
 
 enum { USUAL_DEPTH = 128, PAGE_BYTES = 4096 };
 
@@ -349,12 +350,14 @@ static void record(const struct oh_track_call *call, const struct oh_caller *cal
         return;
     }
     block.stack = track.max_depth <= USUAL_DEPTH ? capture_usual(caller) : capture_deep(caller);
-    block.time_s = (uint32_t)(oh_recording_now_ns() / ns_per_s);
-    if (block.stack == 0)
-        return;
-    enter(&block, call->weight);
-    if (track.each_second != NULL)
+    uint64_t now_ns = oh_recording_now_ns();
+    block.time_s = (uint32_t)(now_ns / ns_per_s);
+    if (block.stack != 0)
+        enter(&block, call->weight);
+    if (block.stack != 0 && track.each_second != NULL)
         notice_second(block.time_s, block.stack);
+    if (oh_unlikely(oh_timeline_due(now_ns)))
+        oh_timeline_visit(now_ns);
 }
 
 void oh_track_end(const struct oh_track_call *call, const struct oh_caller *caller,

@@ -12,6 +12,7 @@
 #include "recording/recording.h"
 #include "support/child.h"
 #include "track/mapping.h"
+#include "track/timeline.h"
 #include "track/track.h"
 
 static uint8_t phase_now = OH_PHASE_MAIN;
@@ -34,6 +35,13 @@ void oh_tracking_set_clocks(const struct oh_budget_clocks *fake)
     clocks = fake;
 }
 
+static const struct oh_timeline_ops *timeline_ops;
+
+void oh_tracking_set_timeline(const struct oh_timeline_ops *fake)
+{
+    timeline_ops = fake;
+}
+
 void oh_tracking_start(const struct oh_config *config)
 {
     oh_tables_begin(config);
@@ -45,6 +53,7 @@ void oh_tracking_start(const struct oh_config *config)
     oh_unwind_init();
     oh_modules_init();
     oh_mapping_start(header, tell_phase);
+    oh_timeline_start(header, timeline_ops);
     oh_track_start(header, tell_phase);
 }
 

@@ -12,6 +12,7 @@
 #include "base/config.h"
 #include "capture/budget.h"
 #include "support/tables.h"
+#include "track/timeline.h"
 
 void oh_tracking_start(const struct oh_config *config);
 // In `dir`, bounded to 16 MiB.
@@ -20,6 +21,9 @@ void oh_tracking_start_sampled(const char *dir, uint64_t sample_bytes);
 
 // Whose clocks a budget goes by, if one is configured; the system's without this.
 void oh_tracking_set_clocks(const struct oh_budget_clocks *fake);
+
+// Whom the time line asks; the system without this.
+void oh_tracking_set_timeline(const struct oh_timeline_ops *fake);
 
 // The phase that the recorder is told from now on. Whoever tells it changes errno.
 void oh_tracking_set_phase(uint8_t phase);

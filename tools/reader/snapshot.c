@@ -24,8 +24,8 @@ enum { OH_MAP_COPIES = 16 }; // Tries, each of which a busy process may spoil.
 static const uint64_t max_file_bytes = UINT64_C(1) << 40;
 
 // What refers comes before what is referred to.
-static const uint32_t copy_order[] = {OH_SECTION_LIVE, OH_SECTION_INDEX, OH_SECTION_STACKS,
-                                      OH_SECTION_MODULES, OH_SECTION_STRINGS};
+static const uint32_t copy_order[] = {OH_SECTION_LIVE,    OH_SECTION_INDEX,   OH_SECTION_STACKS,
+                                      OH_SECTION_MODULES, OH_SECTION_STRINGS, OH_SECTION_STEPS};
 
 static int copy_range(int fd, uint8_t *bytes, uint64_t from, uint64_t end)
 {

@@ -8,7 +8,8 @@
 // round, what refers before what is referred to, each with the levels that the file has by then,
 // and the header last; so nothing that was copied refers to something that was not yet there. The
 // maps are copied again when their table was changed for another one meanwhile. Two counters of one
-// stack may be read with an event between them. What a profile of such a copy promises: FORMAT.md,
+// stack may be read with an event between them. Steps carry a check, and one that was written
+// meanwhile is left out. What a profile of such a copy promises: FORMAT.md,
 // "consistent".
 
 #ifndef OH_READER_SNAPSHOT_H

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Makes the steps of the time line: once a second at most, on the slow path of a hook, in the
+// thread that happens to come by (a sample, a recorded allocation, a call of the mmap family). No
+// thread, no timer: a process that does none of these writes nothing.
+//
+// What is in use is counted nowhere: a free costs nothing here. A step adds up the live blocks and
+// the mapped ranges by stack, in memory of this process, then goes through the stacks: it brings up
+// the steps of each (tables/steps), adds up what they allocated, and at the end asks the system
+// (base/usage) and enters the step. So a value of it is of some moment between its begin and its
+// end, as in a copy of the recording, and a block that lives all this time is in it once.
+//
+// A look at a table with much in it is cut into visits: 8,192 entries and at most eight times as
+// many when nobody came by for a while, then nothing for 10 ms. That bounds what one hook has to
+// wait, and a step of a process with a million live blocks takes six seconds. Pages of the tables
+// that were never written are not read: that would make them resident.
+//
+// Threads: any; who gets the word `next_ns` (compare-and-swap) is the one that visits, the others
+// go on. All signals are blocked for the visit, so that no handler leaves it by a jump. Progress:
+// no waiting. A writer that dies leaves what tables/steps.h says. A thread that ends within a
+// visit, which nothing but the end of its process brings about, would end the time line: its
+// readers see that as a gap.
+//
+// The system is not asked any more when the process has put a seccomp filter over itself since it
+// began: what such a filter does not know may end the process.
+
+#ifndef OH_TRACK_TIMELINE_H
+#define OH_TRACK_TIMELINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/usage.h"
+#include "offheap/format.h"
+
+// Seams for tests; NULL: the system's.
+struct oh_timeline_ops {
+    void (*usage)(struct oh_usage_source *source, bool look, struct oh_usage *usage);
+    long (*seccomp_mode)(void);
+};
+
+// Once, when the tables are there, before oh_track_start.
+void oh_timeline_start(const struct oh_format_header *header, const struct oh_timeline_ops *ops);
+
+// Whether a visit is due at this time of the recording: one load and one comparison.
+bool oh_timeline_due(uint64_t now_ns);
+
+// Does a part of a step, if no other thread does. errno is not changed.
+void oh_timeline_visit(uint64_t now_ns);
+
+#endif
