@@ -5,6 +5,9 @@
 
 #include "profile/arena.h"
 
+#include <errno.h>
+#include <string.h>
+
 #include <sys/mman.h>
 
 #include "base/sys.h"
@@ -99,6 +102,22 @@ void *oh_arena_array(struct oh_arena *arena, size_t count, size_t size, size_t a
     if (__builtin_mul_overflow(count, size, &bytes))
         return NULL;
     return oh_arena_alloc(arena, bytes, align);
+}
+
+int oh_arena_grow(struct oh_arena *arena, void **entries, uint32_t count, uint32_t *room,
+                  size_t bytes, uint32_t first)
+{
+    if (count < *room)
+        return 0;
+    uint32_t larger = *room == 0 ? first : *room * 2;
+    void *moved = oh_arena_array(arena, larger, bytes, _Alignof(uint64_t));
+    if (moved == NULL)
+        return -ENOMEM;
+    if (count != 0)
+        memcpy(moved, *entries, count * bytes);
+    *entries = moved;
+    *room = larger;
+    return 0;
 }
 
 void oh_arena_fini(struct oh_arena *arena)

@@ -39,6 +39,11 @@ void *oh_arena_alloc(struct oh_arena *arena, size_t size, size_t align);
 // The same for an array; NULL also when count * size overflows.
 void *oh_arena_array(struct oh_arena *arena, size_t count, size_t size, size_t align);
 
+// Room for one more entry in an array of the arena that has `count` of *room: it doubles, from
+// `first` on. 0 or -ENOMEM.
+int oh_arena_grow(struct oh_arena *arena, void **entries, uint32_t count, uint32_t *room,
+                  size_t bytes, uint32_t first);
+
 // Unmaps everything. The arena is then as a zeroed one.
 void oh_arena_fini(struct oh_arena *arena);
 

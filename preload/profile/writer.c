@@ -14,26 +14,15 @@
 #include "base/atomic.h"
 #include "base/sys.h"
 #include "offheap/hash.h"
+#include "profile/holdings.h"
 #include "profile/keymap.h"
 #include "profile/label.h"
 #include "profile/places.h"
-#include "profile/ranges.h"
 #include "profile/remarks.h"
 
 enum {
     FIRST_FRAMES = 1024,
     STACKS_PER_LOOK = 64, // How often the caller is asked whether to stop.
-    BLOCKS_PER_LOOK = 8192,
-    HOLDINGS_FIRST = 1024,
-};
-
-// What the live blocks, or the mapped ranges, of one stack add up to. The variance is that of the
-// estimate: a block of n bytes that stands for w objects was taken with probability 1/w; it adds
-// w(w-1) to the variance of the objects, n*n*w(w-1) to that of the bytes.
-struct holding {
-    uint64_t objects, bytes;
-    double objects_variance, bytes_variance;
-    double residency[OH_RESIDENCY_COUNT];
 };
 
 struct build {
@@ -45,9 +34,7 @@ struct build {
 
     struct oh_places places;
 
-    struct holding *holdings;
-    uint32_t holding_count, holding_room;
-    struct oh_keymap holding_map; // A stack's reference to what it holds.
+    struct oh_holdings holdings;
 
     struct oh_label_frame *frames; // Of the stack that is being written.
     size_t frame_count, frame_room;
@@ -80,23 +67,6 @@ static int intern_main_mapping(struct build *build)
     const char *exe = oh_view_text(build->view, build->view->header->exe, &length);
     int rc = oh_profile_intern_string(build->profile, exe, length, &mapping.file);
     return rc != 0 ? rc : oh_profile_intern_mapping(build->profile, &mapping, &index);
-}
-
-// Room for one more entry in an array of the arena, which doubles.
-static int grow(struct build *build, void **entries, uint32_t count, uint32_t *room, size_t bytes,
-                uint32_t first)
-{
-    if (count < *room)
-        return 0;
-    uint32_t larger = *room == 0 ? first : *room * 2;
-    void *moved = oh_arena_array(build->arena, larger, bytes, _Alignof(uint64_t));
-    if (moved == NULL)
-        return -ENOMEM;
-    if (count != 0)
-        memcpy(moved, *entries, count * bytes);
-    *entries = moved;
-    *room = larger;
-    return 0;
 }
 
 static int grow_frames(struct build *build, size_t more)
@@ -177,14 +147,23 @@ static uint64_t at_most(uint64_t value, uint64_t most)
     return value < most ? value : most;
 }
 
+static void set_past_values(const struct build *build, const struct oh_view_stack *stack,
+                            struct oh_profile_sample *sample)
+{
+    uint64_t bytes = oh_step_unpack(oh_step_at(&stack->steps, build->options->past_s));
+    sample->values[OH_VALUE_INUSE_SPACE] = clamp(at_most(bytes, stack->alloc_bytes));
+}
+
+static bool is_past(const struct build *build)
+{
+    return build->options != NULL && build->options->past_s != 0;
+}
+
 // The clamps are for copies, whose blocks may have been torn, and for damaged files.
 static void set_values(const struct build *build, const struct oh_view_stack *stack,
                        struct oh_profile_sample *sample)
 {
-    uint32_t number;
-    struct holding held = {0};
-    if (oh_keymap_find(&build->holding_map, stack->ref, &number))
-        held = build->holdings[number];
+    const struct oh_holding held = oh_holdings_of(&build->holdings, stack->ref);
     sample->values[OH_VALUE_ALLOC_OBJECTS] = clamp(stack->alloc_objects);
     sample->values[OH_VALUE_ALLOC_SPACE] = clamp(stack->alloc_bytes);
     sample->values[OH_VALUE_INUSE_OBJECTS] = clamp(at_most(held.objects, stack->alloc_objects));
@@ -224,7 +203,10 @@ static int write_stack(void *arg, const struct oh_view_stack *stack)
     struct oh_profile_sample sample = {.locations = build->locations, .depth = build->depth};
     if (rc == 0)
         rc = set_labels(build, stack, &sample);
-    set_values(build, stack, &sample);
+    if (is_past(build))
+        set_past_values(build, stack, &sample);
+    else
+        set_values(build, stack, &sample);
     uint32_t index;
     return rc != 0 ? rc : oh_profile_add_sample(build->profile, &sample, &index);
 }
@@ -254,89 +236,6 @@ static int name_stacks(struct build *build)
         return rc;
     return oh_places_name(&build->places, options == NULL ? NULL : options->stop,
                           options == NULL ? NULL : options->stop_arg);
-}
-
-static int get_holding(struct build *build, uint32_t stack, struct holding **held)
-{
-    uint32_t number;
-    if (!oh_keymap_find(&build->holding_map, stack, &number)) {
-        void *holdings = build->holdings;
-        number = build->holding_count;
-        int rc =
-            grow(build, &holdings, number, &build->holding_room, sizeof **held, HOLDINGS_FIRST);
-        build->holdings = holdings;
-        if (rc == 0)
-            rc = oh_keymap_put(&build->holding_map, build->arena, stack, number);
-        if (rc != 0)
-            return rc;
-        build->holdings[build->holding_count++] = (struct holding){0};
-    }
-    *held = &build->holdings[number];
-    return 0;
-}
-
-// [address, address + size) is held, and stands for so many bytes.
-static void hold(const struct build *build, struct holding *held, uint64_t address, uint64_t size,
-                 uint64_t bytes)
-{
-    const struct oh_writer_options *options = build->options;
-    held->bytes += bytes;
-    if (options != NULL && options->measure != NULL)
-        options->measure(options->measure_arg, address, size, (double)bytes, held->residency);
-}
-
-static int add_block(void *arg, const struct oh_view_block *block)
-{
-    struct build *build = arg;
-    struct holding *held;
-    if (must_stop(build, BLOCKS_PER_LOOK))
-        return -ETIMEDOUT;
-    int rc = get_holding(build, block->stack, &held);
-    if (rc != 0)
-        return rc;
-    held->objects += block->weight;
-    hold(build, held, block->address, block->size, block->bytes);
-    if (build->view->header->mode == OH_MODE_EXACT)
-        return 0;
-    double weight =
-        (double)block->weight / (double)(UINT64_C(1) << build->view->header->weight_shift);
-    double size = (double)block->size;
-    double variance = weight > 1 ? weight * (weight - 1) : 0;
-    held->objects_variance += variance;
-    held->bytes_variance += size * size * variance;
-    return 0;
-}
-
-// A call counts as long as a byte of it is mapped. What is left of one call has one number, and
-// other calls may have mapped over its middle.
-static int count_call(struct build *build, struct oh_keymap *calls, uint64_t call, bool *is_new)
-{
-    uint32_t seen;
-    *is_new = !oh_keymap_find(calls, call, &seen);
-    return *is_new ? oh_keymap_put(calls, build->arena, call, 1) : 0;
-}
-
-// Ranges are never estimates.
-static int add_ranges(struct build *build)
-{
-    struct oh_view_ranges ranges;
-    struct oh_keymap calls = {0};
-    int rc = oh_ranges_read(build->view, build->arena, &ranges);
-    for (uint64_t i = 0; i < ranges.count && rc == 0; i++) {
-        const struct oh_view_range *range = &ranges.ranges[i];
-        struct holding *held = NULL;
-        bool is_new = false;
-        rc = get_holding(build, range->stack, &held);
-        if (rc == 0)
-            rc = count_call(build, &calls, range->call, &is_new);
-        if (rc != 0)
-            break;
-        uint64_t bytes = range->end - range->begin;
-        hold(build, held, range->begin, bytes, bytes);
-        if (is_new)
-            held->objects += UINT64_C(1) << build->view->header->weight_shift;
-    }
-    return rc;
 }
 
 static int64_t round_objects(int64_t fixed, uint32_t shift)
@@ -412,10 +311,8 @@ int oh_writer_build(struct oh_view *view, struct oh_symbols *symbols,
     *build = (struct build){
         .view = view, .symbols = symbols, .options = options, .arena = arena, .profile = profile};
     int rc = begin_profile(build);
-    if (rc == 0)
-        rc = oh_view_each_block(view, add_block, build);
-    if (rc == 0)
-        rc = add_ranges(build);
+    if (rc == 0 && !is_past(build))
+        rc = oh_holdings_read(&build->holdings, view, options, arena);
     if (rc == 0)
         rc = name_stacks(build);
     if (rc == 0)

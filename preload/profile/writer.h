@@ -23,6 +23,12 @@ struct oh_writer_options {
     uint64_t time_ns;            // CLOCK_REALTIME of what the view shows; 0: now.
     const char *const *comments; // Put behind the writer's own.
     size_t comment_count;
+    // As it was when so many seconds of the recording had passed, by the stacks' steps: only the
+    // bytes in use, without an error. 0: as it is.
+    uint32_t past_s;
+    // The errors of what is in use are those of blocks that were allocated from this second on. 0:
+    // of all.
+    uint32_t errors_since_s;
     bool (*stop)(void *arg); // Asked now and then; true gives up with -ETIMEDOUT. May be NULL.
     void *stop_arg;
     // Adds to the residency what of [address, address + size) is resident and swapped out, in
