@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// offheap report: what holds the memory, and with --diff what grew, as text.
+// offheap report: what holds the memory, and with --growth or --diff what grew, as text.
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/path.h"
 #include "cli/cli.h"
+#include "cli/growth.h"
 #include "cli/input.h"
 #include "cli/words.h"
+#include "memory/watch.h"
 #include "report/diff.h"
 #include "report/render.h"
 
@@ -20,6 +22,8 @@ enum {
     OH_REPORT_LIMIT,
     OH_REPORT_DIFF,
     OH_REPORT_RESIDENT,
+    OH_REPORT_GROWTH,
+    OH_REPORT_SPAN,
     OH_REPORT_BINARY,
 };
 
@@ -35,6 +39,8 @@ static const struct oh_cli_option options[] = {
     {OH_REPORT_LIMIT, "limit", "N", "stacks shown (20), 0: all"},
     {OH_REPORT_DIFF, "diff", NULL, "compare two: OLD NEW, what grew first"},
     {OH_REPORT_RESIDENT, "resident", NULL, "of a live process: what is resident of each stack's"},
+    {OH_REPORT_GROWTH, "growth", NULL, "which stacks grew, from one RECORDING or PID"},
+    {OH_REPORT_SPAN, "span", "TIME", "with --growth: how far back to compare (30s, 20m, 5h)"},
     {OH_REPORT_BINARY, "binary", "DIR",
      "look for binaries and debug files in DIR, too, by build id (repeatable)"},
     {0},
@@ -43,6 +49,8 @@ static const struct oh_cli_option options[] = {
 struct oh_report_options {
     struct oh_report_query query;
     bool is_diff;
+    bool is_growth;
+    uint64_t span_ns; // 0: chosen.
     const char **dirs;
     size_t dir_count;
     char **operands;
@@ -84,6 +92,17 @@ static int take_sort(const struct oh_cli_command *command, struct oh_report_quer
     return 0;
 }
 
+static int take_span(const struct oh_cli_command *command, struct oh_report_options *o,
+                     const char *value)
+{
+    if (oh_watch_parse_duration(value, &o->span_ns) < 0) {
+        (void)oh_cli_usage(command, "--span %s: it must be a time from 1s to a week (30s, 20m, 5h)",
+                           value);
+        return -1;
+    }
+    return 0;
+}
+
 static int take_option(const struct oh_cli_command *command, struct oh_report_options *o, int id,
                        const char *value)
 {
@@ -94,6 +113,8 @@ static int take_option(const struct oh_cli_command *command, struct oh_report_op
     case OH_REPORT_FOCUS: o->query.focus = value; return 0;
     case OH_REPORT_LIMIT: return take_limit(command, &o->query, value);
     case OH_REPORT_DIFF: o->is_diff = true; return 0;
+    case OH_REPORT_GROWTH: o->is_growth = true; return 0;
+    case OH_REPORT_SPAN: return take_span(command, o, value);
     case OH_REPORT_RESIDENT: o->query.is_resident = true; return 0;
     case OH_REPORT_BINARY: o->dirs[o->dir_count++] = value; return 0;
     default: return -1;
@@ -114,8 +135,14 @@ static int parse(const struct oh_cli_command *command, int argc, char **argv,
             return OH_EXIT_USAGE;
         }
     }
-    if (o->is_diff && o->query.is_resident) {
-        return oh_cli_usage(command, "--resident and --diff do not go together");
+    if (o->is_diff + o->is_growth + o->query.is_resident > 1) {
+        return oh_cli_usage(command, "--diff, --growth and --resident do not go together");
+    }
+    if (o->span_ns != 0 && !o->is_growth) {
+        return oh_cli_usage(command, "--span is of --growth");
+    }
+    if (o->is_growth && o->query.sort != OH_VALUE_INUSE_SPACE) {
+        return oh_cli_usage(command, "--growth is of inuse_space: the time line has no other");
     }
     const int wanted = o->is_diff ? 2 : 1;
     if (argc - p.first != wanted) {
@@ -161,6 +188,23 @@ static int report_diff(const struct oh_report_options *o, struct oh_err *err)
     return result;
 }
 
+static int report_growth(const struct oh_report_options *o, struct oh_err *err)
+{
+    const uint64_t ns_per_s = 1000000000;
+    const struct oh_growth_query query = {.rows = o->query,
+                                          .span_s = (uint32_t)(o->span_ns / ns_per_s),
+                                          .dirs = o->dirs,
+                                          .dir_count = o->dir_count};
+    return oh_growth_print(stdout, o->operands[0], &query, err);
+}
+
+static int report(const struct oh_report_options *o, struct oh_err *err)
+{
+    return o->is_diff     ? report_diff(o, err)
+           : o->is_growth ? report_growth(o, err)
+                          : report_one(o, err);
+}
+
 static int run(const struct oh_cli_command *command, int argc, char **argv)
 {
     struct oh_err err;
@@ -175,7 +219,7 @@ static int run(const struct oh_cli_command *command, int argc, char **argv)
     }
     int status = parse(command, argc, argv, &o);
     if (status < 0) {
-        const int result = o.is_diff ? report_diff(&o, &err) : report_one(&o, &err);
+        const int result = report(&o, &err);
         status = result < 0 ? OH_EXIT_FAILED : OH_EXIT_OK;
         if (result < 0) {
             oh_cli_print_error(&err);
@@ -187,8 +231,9 @@ static int run(const struct oh_cli_command *command, int argc, char **argv)
 
 static const struct oh_cli_command report_command = {
     .name = "report",
-    .help = "Show which call paths hold the memory, or with --diff what grew",
+    .help = "Show which call paths hold the memory, or what grew (--growth, --diff)",
     .synopsis = "[OPTIONS] FILE.pb.gz | RECORDING | PID\n"
+                "       offheap report --growth [OPTIONS] RECORDING | PID\n"
                 "       offheap report --diff [OPTIONS] OLD NEW",
     .page = "offheap-report",
     .options = options,

@@ -97,14 +97,18 @@ static int open_recording(struct oh_input *input, const char *what, const char *
     return result;
 }
 
+bool oh_input_is_profile(const char *what)
+{
+    pid_t pid = 0;
+    return oh_reader_target(what, &pid) == OH_TARGET_FILE && looks_like_profile(what);
+}
+
 static int open_any(struct oh_input *input, const char *what, const char *const *dirs,
                     size_t dir_count, bool is_resident, struct oh_err *err)
 {
     struct oh_input opened = {0};
-    pid_t pid = 0;
     int result = 0;
-    const bool is_profile =
-        oh_reader_target(what, &pid) == OH_TARGET_FILE && looks_like_profile(what);
+    const bool is_profile = oh_input_is_profile(what);
     if (is_profile && is_resident) {
         result = oh_err_set(err, -EINVAL,
                             "%s is a profile, which has no residency\ntry: --resident with the PID "
@@ -123,6 +127,26 @@ static int open_any(struct oh_input *input, const char *what, const char *const 
         return result;
     }
     // The model refers to its arena by address.
+    *input = opened;
+    input->made.profile.arena = &input->made.arena;
+    return 0;
+}
+
+int oh_input_from_reader(struct oh_input *input, struct oh_reader *reader, const char *const *dirs,
+                         size_t dir_count, const struct oh_export_moment *moment,
+                         struct oh_err *err)
+{
+    struct oh_input opened = {0};
+    int result = oh_export_build_moment(reader, dirs, dir_count, moment, &opened.made,
+                                        &opened.warnings, err);
+    if (result == 0) {
+        opened.title = recording_title(reader);
+        result = opened.title == NULL ? oh_err_no_memory(err) : 0;
+    }
+    if (result < 0) {
+        oh_input_close(&opened);
+        return result;
+    }
     *input = opened;
     input->made.profile.arena = &input->made.arena;
     return 0;

@@ -6,6 +6,7 @@
 #ifndef OH_CLI_INPUT_H
 #define OH_CLI_INPUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -27,6 +28,14 @@ void oh_input_close(struct oh_input *input);
 // The same with what is resident of it: a live process only, by its PID or its recording.
 int oh_input_open_resident(struct oh_input *input, const char *what, const char *const *dirs,
                            size_t dir_count, struct oh_err *err);
+
+// Whether it names a profile's file.
+bool oh_input_is_profile(const char *what);
+
+// Of a recording that is open, at one moment of it.
+int oh_input_from_reader(struct oh_input *input, struct oh_reader *reader, const char *const *dirs,
+                         size_t dir_count, const struct oh_export_moment *moment,
+                         struct oh_err *err);
 
 // As the renderer takes it; valid while the input is open.
 struct oh_report_input oh_input_for_report(const struct oh_input *input);

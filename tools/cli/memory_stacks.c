@@ -9,6 +9,7 @@
 
 #include "base/human.h"
 #include "base/path.h"
+#include "cli/growth.h"
 #include "pprof/export.h"
 #include "report/diff.h"
 #include "report/render.h"
@@ -81,7 +82,9 @@ int oh_memory_held_print(FILE *out, struct oh_reader *reader, const struct oh_me
     print_kinds(out, &made.profile);
     (void)fprintf(out, "\nBy stacks: offheap report %s\n", report->what);
     oh_export_fini(&made);
-    return 0;
+    const struct oh_growth_query query = {
+        .rows = {.sort = OH_VALUE_INUSE_SPACE, .limit = OH_MEMORY_STACKS}};
+    return oh_growth_print_changes(out, reader, &query, err);
 }
 
 void oh_memory_status_print(FILE *out, pid_t pid)

@@ -48,7 +48,7 @@ _offheap()
             words='-o --output --exact --sample --max-overhead --depth --max-bytes --dir --keep --allocator --help --'
             ;;
         export) words='-o --output --kind --binary --help' ;;
-        report) words='--sort --phase --kind --focus --limit --diff --resident --binary --help' ;;
+        report) words='--sort --phase --kind --focus --limit --diff --resident --growth --span --binary --help' ;;
         memory) words='--watch --trim --go --json --help' ;;
         help) words='run export report memory list version' ;;
         *) words='--help' ;;

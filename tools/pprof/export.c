@@ -42,7 +42,7 @@ static int warn_modules(const struct oh_symbols *symbols, struct oh_list *warnin
 }
 
 static int build(struct oh_reader *reader, const struct oh_symbol_source *source,
-                 const struct oh_export_measure *measure, struct oh_export *made,
+                 const struct oh_writer_options *wanted, struct oh_export *made,
                  struct oh_list *warnings)
 {
     struct oh_symbols symbols = {0};
@@ -50,9 +50,8 @@ static int build(struct oh_reader *reader, const struct oh_symbol_source *source
     if (result < 0) {
         return result;
     }
-    const struct oh_writer_options options = {.time_ns = oh_reader_time_ns(reader),
-                                              .measure = measure->measure,
-                                              .measure_arg = measure->arg};
+    struct oh_writer_options options = *wanted;
+    options.time_ns = oh_reader_time_ns(reader);
     result = oh_writer_build(&reader->view, &symbols, &options, &made->arena, &made->profile);
     if (result == 0) {
         result = warn_modules(&symbols, warnings);
@@ -61,16 +60,9 @@ static int build(struct oh_reader *reader, const struct oh_symbol_source *source
     return result;
 }
 
-int oh_export_build(struct oh_reader *reader, const char *const *dirs, size_t dir_count,
-                    struct oh_export *made, struct oh_list *warnings, struct oh_err *err)
-{
-    const struct oh_export_measure none = {0};
-    return oh_export_build_measured(reader, dirs, dir_count, &none, made, warnings, err);
-}
-
-int oh_export_build_measured(struct oh_reader *reader, const char *const *dirs, size_t dir_count,
-                             const struct oh_export_measure *measure, struct oh_export *made,
-                             struct oh_list *warnings, struct oh_err *err)
+static int build_wanted(struct oh_reader *reader, const char *const *dirs, size_t dir_count,
+                        const struct oh_writer_options *wanted, struct oh_export *made,
+                        struct oh_list *warnings, struct oh_err *err)
 {
     struct oh_source *source = NULL;
     int result = oh_source_create(dirs, dir_count, reader->pid, &source, err);
@@ -80,7 +72,7 @@ int oh_export_build_measured(struct oh_reader *reader, const char *const *dirs, 
     *made = (struct oh_export){0};
     result = oh_arena_init_large(&made->arena, arena_max_bytes);
     if (result == 0) {
-        result = build(reader, oh_source_ops(source), measure, made, warnings);
+        result = build(reader, oh_source_ops(source), wanted, made, warnings);
     }
     oh_source_destroy(source);
     if (result < 0) {
@@ -89,6 +81,31 @@ int oh_export_build_measured(struct oh_reader *reader, const char *const *dirs, 
                           strerror(-result));
     }
     return 0;
+}
+
+int oh_export_build(struct oh_reader *reader, const char *const *dirs, size_t dir_count,
+                    struct oh_export *made, struct oh_list *warnings, struct oh_err *err)
+{
+    const struct oh_writer_options plain = {0};
+    return build_wanted(reader, dirs, dir_count, &plain, made, warnings, err);
+}
+
+int oh_export_build_measured(struct oh_reader *reader, const char *const *dirs, size_t dir_count,
+                             const struct oh_export_measure *measure, struct oh_export *made,
+                             struct oh_list *warnings, struct oh_err *err)
+{
+    const struct oh_writer_options measured = {.measure = measure->measure,
+                                               .measure_arg = measure->arg};
+    return build_wanted(reader, dirs, dir_count, &measured, made, warnings, err);
+}
+
+int oh_export_build_moment(struct oh_reader *reader, const char *const *dirs, size_t dir_count,
+                           const struct oh_export_moment *moment, struct oh_export *made,
+                           struct oh_list *warnings, struct oh_err *err)
+{
+    const struct oh_writer_options then = {.past_s = moment->past_s,
+                                           .errors_since_s = moment->errors_since_s};
+    return build_wanted(reader, dirs, dir_count, &then, made, warnings, err);
 }
 
 void oh_export_fini(struct oh_export *made)

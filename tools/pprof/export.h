@@ -35,6 +35,16 @@ struct oh_export_measure {
 int oh_export_build_measured(struct oh_reader *reader, const char *const *dirs, size_t dir_count,
                              const struct oh_export_measure *measure, struct oh_export *made,
                              struct oh_list *warnings, struct oh_err *err);
+
+// The same as it was when past_s seconds of the recording had passed (0: as it is), with the errors
+// of what was allocated from errors_since_s on (0: of all): see struct oh_writer_options.
+struct oh_export_moment {
+    uint32_t past_s;
+    uint32_t errors_since_s;
+};
+int oh_export_build_moment(struct oh_reader *reader, const char *const *dirs, size_t dir_count,
+                           const struct oh_export_moment *moment, struct oh_export *made,
+                           struct oh_list *warnings, struct oh_err *err);
 void oh_export_fini(struct oh_export *made);
 
 // Writes the gzipped profile to `path` through a file beside it that is renamed when it is

@@ -13,6 +13,7 @@
 
 #include "base/path.h"
 #include "base/proc.h"
+#include "profile/timeline.h"
 #include "reader/explain.h"
 #include "reader/locate.h"
 #include "reader/why.h"
@@ -233,7 +234,12 @@ uint64_t oh_reader_time_ns(const struct oh_reader *reader)
     if (is_over && header->end_realtime_ns != 0) {
         return header->end_realtime_ns;
     }
-    return reader->pid != 0 ? reader->snapshot.taken_ns : reader->snapshot.mtime_ns;
+    if (reader->pid != 0) {
+        return reader->snapshot.taken_ns;
+    }
+    const uint64_t newest_ns = oh_timeline_newest_ns(&reader->view);
+    const uint64_t step_ns = newest_ns != 0 ? header->start_realtime_ns + newest_ns : 0;
+    return step_ns > reader->snapshot.mtime_ns ? step_ns : reader->snapshot.mtime_ns;
 }
 
 int oh_reader_peek(const char *path, struct oh_format_header *header)

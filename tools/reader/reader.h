@@ -47,8 +47,9 @@ int oh_reader_peek(const char *path, struct oh_format_header *header);
 
 // The moment whose numbers the recording shows, CLOCK_REALTIME: when it ended or was switched off;
 // for a live process, when it was copied; for one that was killed, the file's mtime, which the
-// kernel moves when a page is written for the first time since it was last written back: the death,
-// or up to half a minute before it.
+// kernel moves when a page is written for the first time since it was last written back, or the
+// newest step of its time line, whichever is later: the death, or up to a second before it where it
+// allocated, else up to half a minute.
 uint64_t oh_reader_time_ns(const struct oh_reader *reader);
 
 // "recording", "off: the disk is full (No space left on device)", "ended", "killed", "replaced by

@@ -1,0 +1,111 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# `offheap report --growth` and `offheap memory` on recordings of processes that were killed: the stack that
+# leaked since its third second is named, what stood still is not; gaps are told; and what cannot be compared.
+. "$OFFHEAP_SRC/tests/integration/lib.sh"
+
+# grow NAME ARGUMENTS...: the fixture under the library until it kills itself; its recording is $recording.
+grow()
+{
+    grow_name=$1
+    shift
+    rm -rf "$OFFHEAP_DIR"
+    mkdir -p "$OFFHEAP_DIR"
+    LD_PRELOAD="$OFFHEAP_LIB" "$OFFHEAP_FIXTURES/grow" "$@" >"$grow_name.truth" 2>/dev/null &
+    wait "$!"
+    recording=$(find "$OFFHEAP_DIR" -name '*.offheap' | head -n 1)
+    [ -n "$recording" ] || { fail "$grow_name left no recording"; finish; }
+}
+
+# The change in KiB of the row whose stack names the function $1 first, 0 when there is none.
+change_of()
+{
+    awk -v wanted="$1" '
+        function kib(text, unit) {
+            return text * (unit == "B" ? 1 / 1024 : unit == "KiB" ? 1 : unit == "MiB" ? 1024 : 1048576)
+        }
+        /^ +[0-9]+ +[0-9]/ { change = kib($6, $7); leaf = 1; next }
+        leaf && $1 == wanted { print int(change + 0); found = 1; exit }
+        { leaf = 0 }
+        END { if (!found) print 0 }' out.txt
+}
+
+note "exact, killed: the leak since the third second, of malloc and of mmap"
+OFFHEAP_EXACT=1
+export OFFHEAP_EXACT
+grow exact 3 9
+expect_status 0 "$OFFHEAP_BIN" report --growth "$recording"
+expect_text out.txt 'gone, killed'
+expect_text out.txt '^Time line, in use by kind:'
+expect_text out.txt ' malloc +mmap +RSS +cgroup$'
+expect_text out.txt '^ +1 .* main malloc$' 'the leak is not first'
+expect_text out.txt '^ +leak_more '
+expect_text out.txt '^ +map_more '
+expect_no_text out.txt '^ +hold_steady '
+expect_no_text out.txt 'gap:'
+leaked=$(($(awk '$1 == "leaked" { print $2 }' exact.truth) / 1024))
+grown=$(change_of leak_more)
+# At least what it leaked in the last second and a half, at most all that it leaked.
+if [ "$grown" -le $((leaked / 6)) ] || [ "$grown" -gt $((leaked + 1)) ]; then
+    fail "grown by $grown KiB of $leaked KiB"
+fi
+
+note "the same numbers that the process told of itself: RSS at the end"
+rss=$(awk '/^Time line/ { on = 1; next } on && /^  20/ { line = $0 } on && /^$/ { exit }
+    END { n = split(line, f, " "); print f[n - 3], f[n - 2] }' out.txt)
+case $rss in
+[1-9]*' MiB') ;;
+*) fail "no resident size in the time line: $rss" ;;
+esac
+
+note "spans"
+expect_status 0 "$OFFHEAP_BIN" report --growth --span 1s "$recording"
+expect_text out.txt '^Old: .* before; new: the end$'
+expect_status 0 "$OFFHEAP_BIN" report --growth --span 5h --limit 1 "$recording"
+expect_text out.txt '^ +leak_more '
+expect_status 0 "$OFFHEAP_BIN" report --growth --focus hold_steady "$recording"
+expect_text out.txt 'no stack changed'
+expect_status 0 "$OFFHEAP_BIN" report --growth --kind mmap "$recording"
+expect_text out.txt '^ +1 .* main mmap$'
+
+note "offheap memory of a recording: the same"
+expect_status 0 "$OFFHEAP_BIN" memory "$recording"
+expect_text out.txt '^Time line, in use by kind:'
+expect_text out.txt '^ +leak_more '
+expect_no_text out.txt '^ +hold_steady '
+
+note "an idle process writes nothing: a gap"
+grow paused 2 9 5
+expect_status 0 "$OFFHEAP_BIN" report --growth "$recording"
+expect_text out.txt 'gap: nothing was recorded for [56]s from '
+
+note "a process that does not grow"
+grow still 99 6
+expect_status 0 "$OFFHEAP_BIN" report --growth "$recording"
+expect_no_text out.txt '^ +hold_steady '
+expect_no_text out.txt '^ +leak_more '
+
+note "too young, and what has no time line"
+grow young 99 1
+expect_status 0 "$OFFHEAP_BIN" report --growth "$recording"
+expect_text out.txt '^Nothing to compare'
+"$OFFHEAP_BIN" export -o young.pb.gz "$recording" >/dev/null 2>&1
+expect_status 1 "$OFFHEAP_BIN" report --growth young.pb.gz
+expect_text err.txt 'is a profile, which has no time line'
+expect_status 2 "$OFFHEAP_BIN" report --growth --diff young.pb.gz young.pb.gz
+expect_status 2 "$OFFHEAP_BIN" report --span 3s "$recording"
+expect_status 2 "$OFFHEAP_BIN" report --growth --span soon "$recording"
+expect_status 2 "$OFFHEAP_BIN" report --growth --sort alloc_space "$recording"
+
+note "sampled, killed"
+unset OFFHEAP_EXACT
+OFFHEAP_SAMPLE_BYTES=20000
+export OFFHEAP_SAMPLE_BYTES
+grow sampled 3 9
+expect_status 0 "$OFFHEAP_BIN" report --growth "$recording"
+expect_text out.txt '^ +1 .*±.* main malloc$'
+expect_text out.txt '^ +leak_more '
+expect_no_text out.txt '^ +hold_steady '
+
+finish
