@@ -9,7 +9,7 @@
 #include "recording/recording.h"
 #include "tables/stacks.h"
 #include "track/owner.h"
-#include "track/track.h"
+#include "track/timeline.h"
 
 static oh_mallctl_fn *ask_jemalloc;
 
@@ -58,5 +58,5 @@ void oh_allocator_stats_init(oh_mallctl_fn *mallctl)
     if (ask_jemalloc != NULL)
         return;
     ask_jemalloc = mallctl;
-    oh_track_each_second(each_second);
+    oh_timeline_each_second(each_second);
 }

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
@@ -274,11 +273,6 @@ long oh_sys_swap_signals(uint64_t blocked, uint64_t *before)
 {
     enum { HOW_SET = 2 };
     return call4(SYS_rt_sigprocmask, HOW_SET, (long)&blocked, (long)before, SIGNAL_SET_BYTES);
-}
-
-long oh_sys_seccomp_mode(void)
-{
-    return oh_syscall6(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0, 0);
 }
 
 _Noreturn void oh_sys_exit_group(int code)

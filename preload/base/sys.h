@@ -72,7 +72,6 @@ long oh_sys_yield(void); // Lets another thread have the processor, if one wants
 long oh_sys_getrandom(void *buf, size_t size);
 // Sets the calling thread's blocked signals and tells which were (a bit each, signal 1 lowest).
 long oh_sys_swap_signals(uint64_t blocked, uint64_t *before);
-long oh_sys_seccomp_mode(void); // Of the calling thread: 0, or 2 when a filter looks at its calls.
 _Noreturn void oh_sys_exit_group(int code);
 
 static inline int oh_sys_failed(long result)

@@ -29,7 +29,7 @@ static long open_below(const char *root, const char *path)
     oh_text_init(&text, full, sizeof full);
     oh_text_add(&text, root);
     oh_text_add(&text, path);
-    return text.cut ? -1 : oh_sys_open(full, O_RDONLY | O_NOCTTY, 0);
+    return text.cut ? -1 : oh_sys_open(full, O_RDONLY, 0);
 }
 
 // --- Lines of a file, as long as they fit into the buffer

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "base/atomic.h"
+#include "base/attr.h"
 #include "offheap/step.h"
 #include "recording/recording.h"
 
@@ -12,7 +13,7 @@ static const uint64_t ns_per_s = UINT64_C(1000000000);
 static struct {
     struct oh_format_section *section;
     uint64_t period[OH_FORMAT_STEP_RUNGS]; // Of each ring's last step, from 1 on; 0: it has none.
-} steps;
+} OH_OWN_LINES steps;
 
 void oh_steps_init(void)
 {

@@ -211,7 +211,7 @@ static void pass_time(void)
 {
     uint64_t now_ns = oh_recording_now_ns();
     if (oh_timeline_due(now_ns))
-        oh_timeline_visit(now_ns);
+        oh_timeline_visit(now_ns, 0);
 }
 
 static bool is_on(void)

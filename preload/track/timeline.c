@@ -7,6 +7,7 @@
 #include "base/atomic.h"
 #include "base/attr.h"
 #include "base/floating_x86_64.h"
+#include "base/sandbox.h"
 #include "base/sys.h"
 #include "offheap/block.h"
 #include "offheap/hash.h"
@@ -69,15 +70,16 @@ static struct {
     uint64_t means[OH_FORMAT_MEANS];
     uint32_t weight_shift;
     bool sampled;
-    bool confined; // The system is not asked any more.
-    long seccomp_mode;
+    void (*each_second)(uint32_t stack); // NULL: nothing to do.
+    uint64_t each_second_ns;             // Not before this.
     struct oh_usage_source usage;
     uint8_t *ever_written; // A byte for each page of the recording.
     struct sums sums[OH_FORMAT_MAX_LEVELS];
     uint32_t sums_count;
 
     enum phase phase;
-    uint64_t visited_ns; // The end of the last visit.
+    uint64_t visited_ns; // The last visit.
+    uint64_t next_ns;    // No part of a step before this.
     uint64_t steps;
     uint64_t round;      // Of the sums; a sum of another round is 0.
     uint64_t maps_round; // The same of the sums of ranges.
@@ -86,6 +88,11 @@ static struct {
     struct walk walk;
     struct oh_format_step step;
 } work;
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
 
 static void ask_system(struct oh_usage_source *source, bool look, struct oh_usage *usage)
 {
@@ -109,14 +116,20 @@ static void *map_private(uint64_t bytes)
 
 void oh_timeline_start(const struct oh_format_header *header, const struct oh_timeline_ops *ops)
 {
-    static const struct oh_timeline_ops system = {ask_system, oh_sys_seccomp_mode};
+    static const struct oh_timeline_ops system = {ask_system};
+    void (*each_second)(uint32_t stack) = work.each_second;
     memset(&work, 0, sizeof work);
+    work.each_second = each_second;
+    work.each_second_ns = ns_per_s;
     work.ops = ops != NULL ? *ops : system;
     work.weight_shift = header->weight_shift;
     work.sampled = header->mode == OH_MODE_SAMPLED;
-    work.seccomp_mode = work.ops.seccomp_mode();
     memcpy(work.means, header->means, sizeof work.means);
     oh_usage_init(&work.usage, "");
+    // The one system call of a step that the start does not make anyhow: a filter that the process was
+    // started under ends it now or never.
+    uint8_t written;
+    (void)oh_sys_mincore(oh_recording_header(), PAGE, &written);
     oh_steps_init();
     for (uint32_t level = 0; level < OH_FORMAT_MAX_LEVELS; level++) {
         const struct oh_format_section *section = oh_recording_section(OH_SECTION_STACKS, level);
@@ -127,6 +140,11 @@ void oh_timeline_start(const struct oh_format_header *header, const struct oh_ti
                           (uint32_t)(section->bytes / OH_FORMAT_STACK_ALIGN), NULL};
     }
     oh_store_release(&due.next_ns, ns_per_s);
+}
+
+void oh_timeline_each_second(void (*call)(uint32_t stack))
+{
+    work.each_second = call;
 }
 
 bool oh_timeline_due(uint64_t now_ns)
@@ -198,7 +216,7 @@ static void ask_written(struct walk *walk, const struct oh_format_section *secti
     uint64_t bytes = section->bytes - walk->offset;
     bytes = bytes < PAGES_AT_ONCE * PAGE ? bytes : (uint64_t)PAGES_AT_ONCE * PAGE;
     uint64_t first = (section->offset + walk->offset) / PAGE;
-    bool known = !work.confined && work.ever_written != NULL &&
+    bool known = !oh_sandbox_is_up() && work.ever_written != NULL &&
                  oh_sys_mincore(oh_recording_at(first * PAGE), bytes, walk->written) == 0;
     for (uint64_t i = 0; i < bytes / PAGE; i++) {
         if (!known)
@@ -322,8 +340,6 @@ static void begin_step(uint64_t now_ns)
             end = header->sections[i].offset + header->sections[i].bytes;
         work.ever_written = map_private(end / PAGE);
     }
-    if (!work.confined)
-        work.confined = work.ops.seccomp_mode() != work.seccomp_mode;
     work.step = (struct oh_format_step){.time_ns = now_ns};
     work.failed = false;
     work.round++;
@@ -335,7 +351,7 @@ static void begin_step(uint64_t now_ns)
 static void end_step(uint64_t now_ns)
 {
     struct oh_usage usage = {OH_USAGE_ABSENT, OH_USAGE_ABSENT};
-    if (!work.confined)
+    if (!oh_sandbox_is_up())
         work.ops.usage(&work.usage, work.steps++ % LOOK_STEPS == 0, &usage);
     for (int kind = OH_KIND_MALLOC + 1; kind < OH_KIND_COUNT && !work.has_maps; kind++)
         work.step.inuse_bytes[kind] = OH_FORMAT_STEP_ABSENT;
@@ -362,8 +378,17 @@ static void go_on(uint64_t looks)
     }
 }
 
-// Does what is due; when the next visit is.
-static uint64_t visit(uint64_t now_ns)
+// Not from the mmap family: there the thread may be inside of its allocator.
+static void notice_second(uint64_t now_ns, uint32_t stack)
+{
+    if (stack == 0 || now_ns < work.each_second_ns)
+        return;
+    work.each_second_ns = now_ns + ns_per_s;
+    work.each_second(stack);
+}
+
+// Goes on with a step, or begins one; when it is to be gone on with.
+static uint64_t go_on_with_step(uint64_t now_ns)
 {
     if (!oh_steps_ready())
         return now_ns + ns_per_s;
@@ -377,18 +402,28 @@ static uint64_t visit(uint64_t now_ns)
         return now_ns + visit_gap_ns;
     uint64_t began_ns = work.step.time_ns;
     end_step(now_ns);
-    uint64_t next_ns = began_ns + ns_per_s;
-    return next_ns > now_ns + visit_gap_ns ? next_ns : now_ns + visit_gap_ns;
+    return later(began_ns + ns_per_s, now_ns + visit_gap_ns);
 }
 
-OH_COLD OH_NOINLINE void oh_timeline_visit(uint64_t now_ns)
+// Does what is due; when the next visit is.
+static uint64_t visit(uint64_t now_ns, uint32_t stack)
+{
+    if (work.each_second != NULL)
+        notice_second(now_ns, stack);
+    if (now_ns >= work.next_ns)
+        work.next_ns = go_on_with_step(now_ns);
+    uint64_t wanted_ns = later(work.each_second_ns, now_ns + visit_gap_ns);
+    return work.each_second != NULL && wanted_ns < work.next_ns ? wanted_ns : work.next_ns;
+}
+
+OH_COLD OH_NOINLINE void oh_timeline_visit(uint64_t now_ns, uint32_t stack)
 {
     uint64_t next_ns = oh_load_relaxed(&due.next_ns), blocked = 0;
     if (now_ns < next_ns || !oh_cas_acq_rel(&due.next_ns, &next_ns, never))
         return;
     bool blocks = oh_sys_swap_signals(UINT64_MAX, &blocked) == 0;
     uint32_t floating = oh_floating_begin(); // Weights are a matter of doubles.
-    next_ns = visit(now_ns);
+    next_ns = visit(now_ns, stack);
     oh_floating_end(floating);
     if (blocks)
         (void)oh_sys_swap_signals(blocked, &blocked);

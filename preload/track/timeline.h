@@ -21,8 +21,11 @@
 // visit, which nothing but the end of its process brings about, would end the time line: its
 // readers see that as a gap.
 //
-// The system is not asked any more when the process has put a seccomp filter over itself since it
-// began: what such a filter does not know may end the process.
+// The system is not asked any more when the process has confined itself (base/sandbox). A process
+// that was confined when it began is looked at by system calls that the start makes as well: what
+// passes there passes later.
+//
+// This is also the one place for what else is to be done once a second at most.
 
 #ifndef OH_TRACK_TIMELINE_H
 #define OH_TRACK_TIMELINE_H
@@ -36,16 +39,20 @@
 // Seams for tests; NULL: the system's.
 struct oh_timeline_ops {
     void (*usage)(struct oh_usage_source *source, bool look, struct oh_usage *usage);
-    long (*seccomp_mode)(void);
 };
 
 // Once, when the tables are there, before oh_track_start.
 void oh_timeline_start(const struct oh_format_header *header, const struct oh_timeline_ops *ops);
 
+// Has `call` run once a second at most, on the slow path of an allocation that was just recorded, with
+// that one's stack; hooks that are entered meanwhile record nothing. One caller, by a thread alone.
+void oh_timeline_each_second(void (*call)(uint32_t stack));
+
 // Whether a visit is due at this time of the recording: one load and one comparison.
 bool oh_timeline_due(uint64_t now_ns);
 
-// Does a part of a step, if no other thread does. errno is not changed.
-void oh_timeline_visit(uint64_t now_ns);
+// Does a part of a step, if no other thread does. The stack is that of the allocation that was
+// just recorded, 0 when it was something else. errno is not changed.
+void oh_timeline_visit(uint64_t now_ns, uint32_t stack);
 
 #endif

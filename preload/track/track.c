@@ -37,16 +37,11 @@ static struct {
     bool sampled;
     bool budgeted;
     uint8_t (*phase_of)(void);
-    void (*each_second)(uint32_t stack); // NULL: nothing to do.
     // 1 in the process that was started; the kernel gives a forked child a 0. NULL: the kernel
     // cannot (before 4.14), and the pid tells.
     const uint64_t *parent_mark;
     long pid;
 } OH_OWN_LINES track;
-
-static struct {
-    uint32_t second; // The last one that was noticed.
-} OH_OWN_LINES latest;
 
 // Read by `offheap list` out of the process's memory.
 OH_EXPORT struct oh_status offheap_status = {OH_STATUS_MAGIC, OH_STATE_STARTING, OH_OFF_none, 0};
@@ -90,11 +85,6 @@ void oh_track_start(const struct oh_format_header *header, uint8_t (*phase_of)(v
     offheap_status.state = OH_STATE_RECORDING;
     oh_recording_set_state(OH_STATE_RECORDING, OH_OFF_none);
     oh_store32_release(&track.state, OH_TRACK_ON);
-}
-
-void oh_track_each_second(void (*call)(uint32_t stack))
-{
-    track.each_second = call;
 }
 
 void oh_track_stop(enum oh_format_off_reason reason, int error)
@@ -333,14 +323,6 @@ static void enter(const struct oh_block *block, uint64_t weight)
     oh_live_publish(entry, block);
 }
 
-// One of the threads that see a new second does what is to be done then.
-static void notice_second(uint32_t second, uint32_t stack)
-{
-    uint32_t seen = oh_load32_relaxed(&latest.second);
-    if (second != seen && oh_cas32_acq_rel(&latest.second, &seen, second))
-        track.each_second(stack);
-}
-
 static void record(const struct oh_track_call *call, const struct oh_caller *caller,
                    uint64_t address, uint64_t size)
 {
@@ -354,10 +336,8 @@ static void record(const struct oh_track_call *call, const struct oh_caller *cal
     block.time_s = (uint32_t)(now_ns / ns_per_s);
     if (block.stack != 0)
         enter(&block, call->weight);
-    if (block.stack != 0 && track.each_second != NULL)
-        notice_second(block.time_s, block.stack);
     if (oh_unlikely(oh_timeline_due(now_ns)))
-        oh_timeline_visit(now_ns);
+        oh_timeline_visit(now_ns, block.stack);
 }
 
 void oh_track_end(const struct oh_track_call *call, const struct oh_caller *caller,

@@ -59,9 +59,6 @@ bool oh_track_claim_start(void);
 // The tables are there: begin. phase_of tells the phase of this moment (enum oh_stack_phase).
 void oh_track_start(const struct oh_format_header *header, uint8_t (*phase_of)(void));
 void oh_track_stop(enum oh_format_off_reason reason, int error);
-// Before oh_track_start: has `call` run once a second at most, from the slow path of the allocation that
-// is recorded then, with that one's stack; hooks that are entered meanwhile record nothing.
-void oh_track_each_second(void (*call)(uint32_t stack));
 bool oh_track_is_child(void); // A forked child of the process that was started.
 
 // Of a thread that is `busy`: whether the hook that set it will never go on, because a signal handler

@@ -46,11 +46,6 @@ static void no_usage(struct oh_usage_source *source, bool look, struct oh_usage 
     *usage = (struct oh_usage){1, 2};
 }
 
-static long no_mode(void)
-{
-    return 0;
-}
-
 static uint64_t fast_now(void)
 {
     return (oh_sys_clock_ns(CLOCK_MONOTONIC) - run.began_ns) * RATE;
@@ -58,7 +53,7 @@ static uint64_t fast_now(void)
 
 static void begin(void)
 {
-    static const struct oh_timeline_ops ops = {no_usage, no_mode};
+    static const struct oh_timeline_ops ops = {no_usage};
     struct oh_config config;
     oh_tables_config(&config, run.dir, UINT64_C(16) << 20);
     oh_tables_begin(&config);
@@ -76,10 +71,10 @@ static void work(uint32_t number, void *arg)
     (void)arg;
     for (uint64_t round = 0; round < run.rounds; round++) {
         uint64_t n = oh_random_below(&random, HELD);
-        uint64_t address = heap + (number * HELD + n) * 64;
+        uint64_t size, address = heap + (number * HELD + n) * 64;
         uint32_t stack = run.stacks[oh_random_below(&random, STACKS)];
         if (held[n]) {
-            oh_require(oh_live_remove(address));
+            oh_require(oh_live_remove(address, &size));
         } else {
             const struct oh_block block = {.address = address, .size = BYTES, .stack = stack};
             (void)oh_add_relaxed(&oh_stacks_at(stack)->alloc_bytes, BYTES);
@@ -88,7 +83,7 @@ static void work(uint32_t number, void *arg)
         held[n] = !held[n];
         uint64_t now = fast_now();
         if (oh_timeline_due(now))
-            oh_timeline_visit(now);
+            oh_timeline_visit(now, 0);
     }
     (void)oh_add_relaxed(&run.finished, 1);
 }

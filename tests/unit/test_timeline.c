@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/sandbox.h"
 #include "offheap/step.h"
 #include "profile/timeline.h"
 #include "recording/recording.h"
@@ -24,7 +25,6 @@ static const uint64_t heap = UINT64_C(0x7e0000000000);
 
 static struct oh_usage usage_now = {5000, 7000};
 static int asked, looked;
-static long mode_now;
 
 static void fake_usage(struct oh_usage_source *source, bool look, struct oh_usage *usage)
 {
@@ -35,12 +35,7 @@ static void fake_usage(struct oh_usage_source *source, bool look, struct oh_usag
     errno = 55;
 }
 
-static long fake_mode(void)
-{
-    return mode_now;
-}
-
-static const struct oh_timeline_ops ops = {fake_usage, fake_mode};
+static const struct oh_timeline_ops ops = {fake_usage};
 
 static void start(const char *dir, bool exact)
 {
@@ -62,16 +57,17 @@ static void hold(uint32_t stack, uint64_t n, uint64_t size)
 
 static void drop(uint64_t n)
 {
-    oh_require(oh_live_remove(heap + n * 64));
+    uint64_t size;
+    oh_require(oh_live_remove(heap + n * 64, &size));
 }
 
 // Comes by at this moment and then every 10 ms until the step is made.
 static void step_at(uint64_t now_ns)
 {
     oh_require(oh_timeline_due(now_ns));
-    oh_timeline_visit(now_ns);
+    oh_timeline_visit(now_ns, 0);
     for (int i = 0; i < 1000 && oh_timeline_due(now_ns + 10 * ms); i++)
-        oh_timeline_visit(now_ns += 10 * ms);
+        oh_timeline_visit(now_ns += 10 * ms, 0);
 }
 
 static struct oh_timeline timeline;
@@ -231,13 +227,13 @@ static void visits(void *dir)
     // given a table that is more than one visit's work
     int count = 1;
     uint64_t now = s;
-    oh_timeline_visit(now);
+    oh_timeline_visit(now, 0);
     read_back();
     oh_require_equal(timeline.count, 0);
     // then there is a pause after each visit, and the step says how long it took
     oh_require(!oh_timeline_due(now + 10 * ms - 1));
     while (oh_timeline_due(now + 10 * ms) && count++ < 1000)
-        oh_timeline_visit(now += 10 * ms);
+        oh_timeline_visit(now += 10 * ms, 0);
     read_back();
     oh_require_equal(timeline.count, 1);
     oh_require(count > 10 && count < 200);
@@ -288,10 +284,9 @@ static void confined(void *dir)
     hold(oh_tables_stack(OH_KIND_MALLOC, 1), 1, 64);
     usage_now = (struct oh_usage){OH_USAGE_ABSENT, OH_USAGE_ABSENT};
     step_at(s);
-    // when the process puts a filter over itself
-    mode_now = 2;
+    // when the process confines itself
+    oh_sandbox_enter();
     step_at(2 * s);
-    mode_now = 0;
     step_at(3 * s);
     // then the system is left alone for good, and the blocks are still counted
     read_back();
