@@ -82,6 +82,12 @@ static void read_back(void)
     oh_timeline_read(&view, &timeline);
 }
 
+static uint32_t timeline_count(void)
+{
+    read_back();
+    return timeline.count;
+}
+
 struct wanted {
     uint32_t ref;
     struct oh_view_stack stack;
@@ -374,6 +380,45 @@ static void test_torn_steps_are_left_out_and_told(void **state)
     oh_scratch_run(damaged);
 }
 
+static uint32_t told[8];
+static int told_count;
+
+static void be_told(uint32_t stack)
+{
+    told[told_count++ % 8] = stack;
+    oh_require(!oh_timeline_due(UINT64_MAX - 1)); // No visit in a visit.
+}
+
+static void each_second(void *dir)
+{
+    start(dir, true);
+    uint32_t stack = oh_tables_stack(OH_KIND_MALLOC, 1);
+    oh_timeline_each_second(be_told);
+    // when a map passes first, then the next allocation is taken as soon as a visit may be
+    oh_timeline_visit(s, 0);
+    oh_require_equal(told_count, 0);
+    oh_require_equal(timeline_count(), 1);
+    oh_require(!oh_timeline_due(s + 10 * ms - 1) && oh_timeline_due(s + 10 * ms));
+    oh_timeline_visit(s + 20 * ms, stack);
+    oh_require_equal(told_count, 1);
+    oh_require_equal(told[0], stack);
+    // but that is no step, and not again within a second
+    oh_require_equal(timeline_count(), 1);
+    oh_require(!oh_timeline_due(2 * s - 1));
+    oh_timeline_visit(2 * s, stack);
+    oh_require_equal(told_count, 1);
+    oh_require_equal(timeline_count(), 2);
+    oh_timeline_visit(2 * s + 20 * ms, stack);
+    oh_require_equal(told_count, 2);
+    oh_require_equal(timeline_count(), 2);
+}
+
+static void test_what_is_done_each_second_is_done_by_an_allocation(void **state)
+{
+    (void)state;
+    oh_scratch_run(each_second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -385,6 +430,7 @@ int main(void)
         cmocka_unit_test(test_confined_process_asks_the_system_nothing),
         cmocka_unit_test(test_more_ranges_than_a_visit_can_look_at_are_absent),
         cmocka_unit_test(test_torn_steps_are_left_out_and_told),
+        cmocka_unit_test(test_what_is_done_each_second_is_done_by_an_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
