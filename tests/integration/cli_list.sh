@@ -61,7 +61,7 @@ printf '%s\n%s\n' "$now" "$as_of" | sort -c || fail "as of $as_of, asked at $now
 
 note "what is left behind"
 kill -KILL "$recorded"
-sleep 0.3
+wait "$recorded" 2>/dev/null
 expect_status 0 "$OFFHEAP_BIN" list
 expect_text out.txt "^ *$recorded +recorded +exact .*/recorded\.$recorded\.[0-9]+\.offheap \(killed\)\$"
 expect_status 0 "$OFFHEAP_BIN" export -o left.pb.gz "$recorded"

@@ -82,7 +82,11 @@ mkfifo hold
 LD_PRELOAD=$OFFHEAP_LIB OFFHEAP_PROFILE=$PWD/out/p.pb.gz cat <hold >/dev/null &
 waiting=$!
 exec 9>hold
-sleep 0.3
+tries=0
+until [ -n "$(find tmp -name "cat.$waiting.*.offheap")" ] || [ "$tries" -ge 200 ]; do
+    tries=$((tries + 1))
+    sleep 0.05
+done
 recorded "$tiny" >/dev/null
 exec 9>&-
 wait "$waiting"
