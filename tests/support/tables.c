@@ -158,6 +158,20 @@ void oh_tables_ranges(struct oh_arena *arena, struct oh_view_ranges *ranges)
     oh_require_equal(view.damaged, 0);
 }
 
+uint64_t oh_tables_mapped(uint64_t *count)
+{
+    struct oh_arena arena;
+    struct oh_view_ranges ranges;
+    uint64_t bytes = 0;
+    oh_tables_ranges(&arena, &ranges);
+    for (uint64_t i = 0; i < ranges.count; i++)
+        bytes += ranges.ranges[i].end - ranges.ranges[i].begin;
+    if (count != NULL)
+        *count = ranges.count;
+    oh_arena_fini(&arena);
+    return bytes;
+}
+
 uint32_t oh_tables_stack(uint8_t kind, uint64_t number)
 {
     const uint64_t pc = 0x401000 + number;

@@ -53,6 +53,9 @@ bool oh_tables_enter(const struct oh_block *block);
 // of it may be damaged.
 void oh_tables_ranges(struct oh_arena *arena, struct oh_view_ranges *ranges);
 
+// The sum of its bytes; *count, unless NULL: how many ranges they are in.
+uint64_t oh_tables_mapped(uint64_t *count);
+
 // A stack of one frame with this number and kind (enum oh_stack_kind).
 uint32_t oh_tables_stack(uint8_t kind, uint64_t number);
 

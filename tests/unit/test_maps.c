@@ -278,30 +278,17 @@ static void test_a_million_random_operations_agree_with_a_map_of_pages(void **st
 
 enum { MANY = 60000 };
 
-static uint64_t recorded_bytes(uint64_t *count)
-{
-    struct oh_arena arena;
-    struct oh_view_ranges ranges;
-    uint64_t bytes = 0;
-    oh_tables_ranges(&arena, &ranges);
-    for (uint64_t i = 0; i < ranges.count; i++)
-        bytes += ranges.ranges[i].end - ranges.ranges[i].begin;
-    *count = ranges.count;
-    oh_arena_fini(&arena);
-    return bytes;
-}
-
 static void grows_and_shrinks(void *dir)
 {
     uint64_t count;
     begin(dir, UINT64_C(128) << 20);
     for (uint64_t i = 0; i < MANY; i++)
         set(2 * i, 2 * i + 1, 1);
-    oh_require_equal(recorded_bytes(&count), (uint64_t)MANY * PAGE);
+    oh_require_equal(oh_tables_mapped(&count), (uint64_t)MANY * PAGE);
     oh_require_equal(count, MANY);
     for (uint64_t i = 1000; i < MANY; i++)
         unset(2 * i, 2 * i + 1, true);
-    oh_require_equal(recorded_bytes(&count), (uint64_t)1000 * PAGE);
+    oh_require_equal(oh_tables_mapped(&count), (uint64_t)1000 * PAGE);
     oh_require_equal(oh_tables_counter(OH_COUNTER_dropped_maps_full), 0);
 }
 
@@ -318,10 +305,10 @@ static void joins(void *dir)
     begin(dir, OH_TABLES_SMALLEST);
     for (uint64_t i = 0; i < MANY; i++)
         set(i, i + 1, 1);
-    oh_require_equal(recorded_bytes(&count), (uint64_t)MANY * PAGE);
+    oh_require_equal(oh_tables_mapped(&count), (uint64_t)MANY * PAGE);
     oh_require_equal(oh_tables_counter(OH_COUNTER_dropped_maps_full), 0);
     unset(5, MANY - 5, true);
-    oh_require_equal(recorded_bytes(&count), (uint64_t)10 * PAGE);
+    oh_require_equal(oh_tables_mapped(&count), (uint64_t)10 * PAGE);
 }
 
 static void test_ranges_without_room_are_joined(void **state)
@@ -338,12 +325,12 @@ static void is_full(void *dir)
     for (uint64_t i = 0; i < 10000; i++)
         set(2 * i, 2 * i + 1, 1);
     uint64_t dropped = oh_tables_counter(OH_COUNTER_dropped_maps_full);
-    uint64_t bytes = recorded_bytes(&count);
+    uint64_t bytes = oh_tables_mapped(&count);
     oh_require(dropped > 9000 && count > 200);
     oh_require_equal(bytes, count * PAGE);
     oh_require_equal(count + dropped, 10000);
     unset(0, 20000, true);
-    oh_require_equal(recorded_bytes(&count), 0);
+    oh_require_equal(oh_tables_mapped(&count), 0);
 }
 
 static void test_ranges_that_have_no_room_are_counted(void **state)
@@ -385,7 +372,7 @@ static void goes_on_without(void *dir)
     }
     // then none of them was lost, the late one counts, and the place of the first is not used
     oh_require_equal(oh_tables_counter(OH_COUNTER_dropped_map_calls), 0);
-    oh_require_equal(recorded_bytes(&count), 5 * PAGE);
+    oh_require_equal(oh_tables_mapped(&count), 5 * PAGE);
     uint64_t state = the_log()->events[stopped % OH_FORMAT_MAP_EVENTS].state;
     oh_require_equal(state, stopped << OH_MAP_PHASE_BITS | OH_MAP_ABANDONED);
     // and a call that failed so late is counted
@@ -398,7 +385,7 @@ static void goes_on_without(void *dir)
         set(100, 101, 4);
     state = the_log()->events[stopped % OH_FORMAT_MAP_EVENTS].state;
     oh_require_equal(state & 7, OH_MAP_DONE);
-    oh_require_equal(recorded_bytes(&count), 6 * PAGE);
+    oh_require_equal(oh_tables_mapped(&count), 6 * PAGE);
 }
 
 static void test_events_that_never_end_hold_up_nobody(void **state)

@@ -14,19 +14,9 @@
 #include <cmocka.h>
 
 #include "profile/writer.h"
-#include "support/synthetic.h"
+#include "support/profiling.h"
 
-enum { ARENA_BYTES = 64 << 20 };
-
-struct fixture {
-    struct oh_synthetic recording;
-    struct oh_arena arena;
-    struct oh_view view;
-    struct oh_symbols symbols;
-    struct oh_profile profile;
-};
-
-static struct fixture fixture;
+static struct oh_profiling fixture;
 static int asked;           // How often a name was asked for,
 static int asked_back;      // how often for one before the last,
 static uint64_t asked_last; // and for which.
@@ -46,31 +36,16 @@ static int name_c(void *self, struct oh_symbol_module *module, uint64_t address,
     return 1;
 }
 
-static const char *find_file(void *self, struct oh_symbol_module *module,
-                             enum oh_symbol_verdict *verdict)
-{
-    (void)self;
-    (void)module;
-    *verdict = OH_VERDICT_MISSING;
-    return NULL;
-}
-
-static const struct oh_symbol_source source = {.find_file = find_file,
+static const struct oh_symbol_source source = {.find_file = oh_profiling_no_file,
                                                .c_frames = name_c,
                                                .asks_without_file = true};
 
 static int build(const struct oh_writer_options *options)
 {
-    struct oh_view_fault fault;
     asked = 0;
     asked_back = 0;
     asked_last = 0;
-    assert_int_equal(
-        oh_view_open(&fixture.view, fixture.recording.bytes, fixture.recording.size, &fault), 0);
-    assert_int_equal(
-        oh_symbols_init(&fixture.symbols, &fixture.arena, &fixture.view, &source, false), 0);
-    return oh_writer_build(&fixture.view, &fixture.symbols, options, &fixture.arena,
-                           &fixture.profile);
+    return oh_profiling_build(&fixture, &source, options);
 }
 
 static int setup(void **state)
@@ -78,14 +53,14 @@ static int setup(void **state)
     (void)state;
     oh_synthetic_begin(&fixture.recording, OH_MODE_EXACT);
     oh_synthetic_module(&fixture.recording, "/opt/app", 0x400000, 0x480000)->flags = OH_MODULE_MAIN;
-    return oh_arena_init(&fixture.arena, ARENA_BYTES);
+    oh_profiling_begin(&fixture);
+    return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    oh_symbols_fini(&fixture.symbols);
-    oh_arena_fini(&fixture.arena);
+    oh_profiling_end(&fixture);
     return 0;
 }
 

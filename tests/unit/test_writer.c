@@ -16,35 +16,13 @@
 #include "offheap/weight.h"
 #include "profile/pprof.h"
 #include "profile/writer.h"
+#include "support/profiling.h"
 #include "support/random.h"
-#include "support/synthetic.h"
 
-enum {
-    ARENA_BYTES = 64 << 20,
-    FLIPPED_RECORDINGS = 4000,
-    FLIPS_EACH = 3,
-    FLIPPED_BYTES = 24 << 10
-};
+enum { FLIPPED_RECORDINGS = 4000, FLIPS_EACH = 3, FLIPPED_BYTES = 24 << 10 };
 
-struct fixture {
-    struct oh_synthetic recording;
-    struct oh_arena arena;
-    struct oh_view view;
-    struct oh_symbols symbols;
-    struct oh_profile profile;
-};
-
-static struct fixture fixture;
+static struct oh_profiling fixture;
 static int asked; // How often a name was asked for.
-
-static const char *find_file(void *self, struct oh_symbol_module *module,
-                             enum oh_symbol_verdict *verdict)
-{
-    (void)self;
-    (void)module;
-    *verdict = OH_VERDICT_MISSING;
-    return NULL;
-}
 
 // 0x1100 of the executable is a function with a call inlined into it; everything below 0x2000 of
 // the executable has a name.
@@ -67,38 +45,32 @@ static int name_c(void *self, struct oh_symbol_module *module, uint64_t address,
     return address == 0x10ff ? 2 : 1;
 }
 
-static const struct oh_symbol_source source = {.find_file = find_file,
+static const struct oh_symbol_source source = {.find_file = oh_profiling_no_file,
                                                .c_frames = name_c,
                                                .asks_without_file = true};
 
 static int build(const struct oh_writer_options *options)
 {
-    struct oh_view_fault fault;
-    assert_int_equal(
-        oh_view_open(&fixture.view, fixture.recording.bytes, fixture.recording.size, &fault), 0);
-    assert_int_equal(
-        oh_symbols_init(&fixture.symbols, &fixture.arena, &fixture.view, &source, false), 0);
-    return oh_writer_build(&fixture.view, &fixture.symbols, options, &fixture.arena,
-                           &fixture.profile);
+    return oh_profiling_build(&fixture, &source, options);
 }
 
 static int setup(void **state)
 {
     (void)state;
-    return oh_arena_init(&fixture.arena, ARENA_BYTES);
+    oh_profiling_begin(&fixture);
+    return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    oh_symbols_fini(&fixture.symbols);
-    oh_arena_fini(&fixture.arena);
+    oh_profiling_end(&fixture);
     return 0;
 }
 
 static const char *text(uint32_t string)
 {
-    return oh_profile_text(&fixture.profile, string);
+    return oh_profiling_text(&fixture, string);
 }
 
 static const struct oh_profile_sample *find_sample(const char *phase, int64_t alloc_bytes)
@@ -532,9 +504,8 @@ static void test_build_flipped_recordings_give_some_profile(void **state)
             for (int v = 0; v < OH_VALUE_COUNT; v++)
                 assert_true(sample->values[v] >= 0 && sample->variances[v] >= 0);
         }
-        oh_symbols_fini(&fixture.symbols);
-        oh_arena_fini(&fixture.arena);
-        assert_int_equal(oh_arena_init(&fixture.arena, ARENA_BYTES), 0);
+        oh_profiling_end(&fixture);
+        oh_profiling_begin(&fixture);
     }
     assert_true(bytes > 0);
 }

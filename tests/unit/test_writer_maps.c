@@ -5,53 +5,26 @@
 
 #include "profile/writer.h"
 #include "support/cmocka.h"
-#include "support/synthetic.h"
+#include "support/profiling.h"
 
-enum { ARENA_BYTES = 64 << 20 };
+static struct oh_profiling fixture;
 
-struct fixture {
-    struct oh_synthetic recording;
-    struct oh_arena arena;
-    struct oh_view view;
-    struct oh_symbols symbols;
-    struct oh_profile profile;
-};
-
-static struct fixture fixture;
-
-static const char *find_no_file(void *self, struct oh_symbol_module *module,
-                                enum oh_symbol_verdict *verdict)
-{
-    (void)self;
-    (void)module;
-    *verdict = OH_VERDICT_MISSING;
-    return NULL;
-}
-
-static const struct oh_symbol_source source = {.find_file = find_no_file};
+static const struct oh_symbol_source source = {.find_file = oh_profiling_no_file};
 
 static void build(void)
 {
-    struct oh_view_fault fault;
-    assert_int_equal(oh_arena_init(&fixture.arena, ARENA_BYTES), 0);
-    assert_int_equal(
-        oh_view_open(&fixture.view, fixture.recording.bytes, fixture.recording.size, &fault), 0);
-    assert_int_equal(
-        oh_symbols_init(&fixture.symbols, &fixture.arena, &fixture.view, &source, false), 0);
-    assert_int_equal(
-        oh_writer_build(&fixture.view, &fixture.symbols, NULL, &fixture.arena, &fixture.profile),
-        0);
+    oh_profiling_begin(&fixture);
+    assert_int_equal(oh_profiling_build(&fixture, &source, NULL), 0);
 }
 
 static void forget(void)
 {
-    oh_symbols_fini(&fixture.symbols);
-    oh_arena_fini(&fixture.arena);
+    oh_profiling_end(&fixture);
 }
 
 static const char *text(uint32_t string)
 {
-    return oh_profile_text(&fixture.profile, string);
+    return oh_profiling_text(&fixture, string);
 }
 
 static uint32_t add_map_stack(uint8_t kind, uint64_t calls, uint64_t bytes)
