@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "base/thread.h"
 #include "capture/unwind_c.h"
@@ -153,10 +152,11 @@ void oh_nesting_settle(void)
 {
     inner = oh_real;
     // A block may only be given back to the allocator that made it: tried are the functions that
-    // come from the same module as malloc and free. libc's own do not nest.
+    // come from the same module as malloc and free. libc's own do not nest; libc is where the loader
+    // finds _exit, since a function's address that is taken here may be that of a stub in the program.
     const void *home = module_of((uintptr_t)inner.malloc);
     if (home == NULL || home != module_of((uintptr_t)inner.free) ||
-        home == module_of((uintptr_t)&strcmp))
+        home == module_of((uintptr_t)inner._exit))
         return;
     (void)was_entered();
     if (module_of((uintptr_t)inner.calloc) == home && calloc_nests())
