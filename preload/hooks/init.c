@@ -20,6 +20,7 @@
 #include "capture/unwind.h"
 #include "hooks/end.h"
 #include "hooks/entry.h"
+#include "hooks/front.h"
 #include "hooks/go_entry.h"
 #include "hooks/go_exit.h"
 #include "hooks/leave.h"
@@ -113,6 +114,7 @@ static void start(enum oh_format_off_reason *reason, int *error)
     oh_leave_arm(oh_end_run);
     prepare_program();
     oh_allocators_init();
+    oh_front_init();
     oh_mapping_start(header, oh_entry_phase);
     header->counters[OH_COUNTER_early_calls] = oh_boot_calls();
     oh_timeline_start(header, NULL);

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "base/sys.h"
 #include "patch/code.h"
@@ -28,10 +29,12 @@ static void write_thunk(struct slot *slot, unsigned arguments, const void *hook)
     static const uint8_t jump[FAR_JUMP_BYTES] = {0xff, 0x25, 0, 0, 0, 0}; // To the word behind.
     const void *moved = slot->moved;
     uint8_t *out = slot->thunk;
-    memcpy(out, load[arguments], sizeof load[0]);
-    out += sizeof load[0];
-    memcpy(out, &moved, WORD_BYTES);
-    out += WORD_BYTES;
+    if (arguments != OH_REDIRECT_FOR_GOOD) {
+        memcpy(out, load[arguments], sizeof load[0]);
+        out += sizeof load[0];
+        memcpy(out, &moved, WORD_BYTES);
+        out += WORD_BYTES;
+    }
     memcpy(out, jump, sizeof jump);
     out += sizeof jump;
     memcpy(out, &hook, WORD_BYTES);
@@ -40,7 +43,7 @@ static void write_thunk(struct slot *slot, unsigned arguments, const void *hook)
 static bool is_readable_code(const struct oh_redirect *redirect)
 {
     return redirect->function.code != NULL && redirect->function.size <= redirect->function.room &&
-           redirect->arguments <= OH_REDIRECT_ARGUMENTS_MAX;
+           redirect->arguments <= OH_REDIRECT_FOR_GOOD;
 }
 
 static void prepare_one(struct oh_redirect *redirect, struct slot *slot)
@@ -117,6 +120,13 @@ enum oh_refusal oh_redirect_apply(struct oh_redirect *redirect)
         refusal = OH_REFUSED_write_failed;
     redirect->refusal = (uint8_t)refusal;
     return refusal;
+}
+
+bool oh_redirect_has_other_threads(void)
+{
+    enum { LINKS_ALONE = 3 }; // Of the directory of threads: two, and one for each.
+    struct stat st;
+    return oh_sys_stat("/proc/self/task", &st) == 0 && st.st_nlink > LINKS_ALONE;
 }
 
 const char *oh_refusal_text(enum oh_refusal refusal)

@@ -15,12 +15,15 @@
 #ifndef OH_PATCH_REDIRECT_H
 #define OH_PATCH_REDIRECT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "patch/relocate.h"
 
 enum { OH_REDIRECT_ARGUMENTS_MAX = 5, OH_REDIRECT_FUNCTIONS_MAX = 64 };
+// In place of a number of arguments: the hook is called as the function, and does not ask for it.
+enum { OH_REDIRECT_FOR_GOOD = OH_REDIRECT_ARGUMENTS_MAX + 1 };
 
 struct oh_redirect {
     struct oh_function function;
@@ -39,6 +42,9 @@ void oh_redirect_prepare(struct oh_redirect *redirects, size_t count);
 // Writes the jump of one that was prepared and not refused. OH_REFUSED_none: from here on the hook
 // is called.
 enum oh_refusal oh_redirect_apply(struct oh_redirect *redirect);
+
+// Whether threads run that may be inside the functions.
+bool oh_redirect_has_other_threads(void);
 
 const char *oh_refusal_text(enum oh_refusal refusal);
 

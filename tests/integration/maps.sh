@@ -131,12 +131,23 @@ for allocator in libjemalloc.so.2 libtcmalloc_minimal.so.4 libtcmalloc.so.4 libm
         # libtcmalloc brings a library that maps a little for itself.
         [ "$(sum_of mmap "$recording")" -le 65536 ] || fail "an allocator's maps are shown"
         [ "$(sum_of reserve "$recording")" -eq 0 ] || fail "an allocator's reservations are shown"
-        case $order in
-        "$OFFHEAP_LIB"*)
-            [ "$(sum_of allocator "$recording")" -gt 0 ] || fail "nothing is the allocator's"
-            ;;
-        esac
+        [ "$(sum_of allocator "$recording")" -gt 0 ] || fail "nothing is the allocator's"
+        # And the program's are its own, also where the allocator has an mmap of its own before ours.
+        rm -f "$OFFHEAP_DIR"/mapstorm.*
+        expect_status 0 env LD_PRELOAD="$order" "$OFFHEAP_FIXTURES/mapstorm" 500
+        mapped=$(sed -n 's/^mapped //p' out.txt)
+        found=$(sum_of mmap "$(find "$OFFHEAP_DIR" -name 'mapstorm.*')")
+        [ "$found" -ge "$mapped" ] && [ "$found" -le $((mapped + 65536)) ] ||
+            fail "$found bytes are recorded, $mapped are mapped"
     done
 done
+
+# Any other library that stands before ours is left as it is, and named.
+note "another library's mmap"
+cc -O1 -g -shared -fPIC -o map_layer.so "$OFFHEAP_SRC/fixtures/c/map_layer.c" || fail "no map_layer.so"
+rm -f "$OFFHEAP_DIR"/mapstorm.*
+expect_status 0 env LD_PRELOAD="$PWD/map_layer.so:$OFFHEAP_LIB" "$OFFHEAP_FIXTURES/mapstorm" 500
+expect_status 0 "$OFFHEAP_BIN" report "$(find "$OFFHEAP_DIR" -name 'mapstorm.*')"
+expect_text out.txt 'map_layer.so stands before the mmap family: calls that it does not pass on'
 
 finish
