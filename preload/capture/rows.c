@@ -26,7 +26,9 @@ struct entry {
 _Static_assert(sizeof(struct entry) == 32, "two entries on a cache line");
 
 static struct entry entries[ENTRY_COUNT] OH_OWN_LINES;
-static uint32_t current_generation;
+static struct {
+    uint32_t now;
+} OH_OWN_LINES generation;
 
 static uint64_t name_of(const struct oh_row_key *key)
 {
@@ -41,7 +43,7 @@ static struct entry *entry_of(uint64_t name)
 
 uint32_t oh_rows_generation(void)
 {
-    return oh_load32_relaxed(&current_generation);
+    return oh_load32_relaxed(&generation.now);
 }
 
 bool oh_rows_find(const struct oh_row_key *key, union oh_row *row)
@@ -75,5 +77,5 @@ void oh_rows_insert(const struct oh_row_key *key, const union oh_row *row)
 
 void oh_rows_forget(uint32_t seen)
 {
-    (void)oh_cas32_acq_rel(&current_generation, &seen, seen + 1);
+    (void)oh_cas32_acq_rel(&generation.now, &seen, seen + 1);
 }
