@@ -112,8 +112,10 @@ struct oh_format_text {
 };
 
 // What jemalloc says of itself (its statistics of the same names, in bytes), as of time_ns since
-// start_monotonic_ns: at most once a second, when something is recorded, and at the end by C's exit. All
-// 0 when there is none, or none was asked. Each number is stored by itself, time_ns last.
+// start_monotonic_ns: when a reader wants it, and at the end by C's exit. All 0 when there is none, or
+// it was never asked. Each number is stored by itself, time_ns last. A reader that wants them of now
+// stores a number into `wanted` that was not there before: they follow when something is recorded,
+// within a second of that.
 struct oh_format_jemalloc {
     uint64_t allocated; // By the program.
     uint64_t active;    // In pages that hold some of it.
@@ -122,6 +124,7 @@ struct oh_format_jemalloc {
     uint64_t mapped;
     uint64_t retained; // Given back to the kernel, but not the addresses.
     uint64_t time_ns;
+    uint64_t wanted; // The one word of a recording that readers write.
 };
 
 // What a recording with a budget (OFFHEAP_MAX_OVERHEAD) tells of it; all 0 without one. The numbers
@@ -179,7 +182,7 @@ struct oh_format_header {
     uint64_t means[OH_FORMAT_MEANS];
     struct oh_format_budget budget;
     struct oh_format_jemalloc jemalloc;
-    uint8_t reserved[OH_FORMAT_HEADER_BYTES - 3488];
+    uint8_t reserved[OH_FORMAT_HEADER_BYTES - 3496];
 };
 
 enum oh_format_flag {
@@ -421,8 +424,9 @@ _Static_assert(offsetof(struct oh_format_header, sections) == 576, "header");
 _Static_assert(offsetof(struct oh_format_header, means) == 3136, "header");
 _Static_assert(offsetof(struct oh_format_header, budget) == 3392, "header");
 _Static_assert(offsetof(struct oh_format_header, jemalloc) == 3432, "header");
-_Static_assert(sizeof(struct oh_format_jemalloc) == 56, "jemalloc");
+_Static_assert(sizeof(struct oh_format_jemalloc) == 64, "jemalloc");
 _Static_assert(offsetof(struct oh_format_jemalloc, time_ns) == 48, "jemalloc");
+_Static_assert(offsetof(struct oh_format_jemalloc, wanted) == 56, "jemalloc");
 _Static_assert(sizeof(struct oh_format_budget) == 40, "budget");
 _Static_assert(offsetof(struct oh_format_budget, spent_ns) == 8, "budget");
 _Static_assert(offsetof(struct oh_format_budget, cpu_ns) == 16, "budget");

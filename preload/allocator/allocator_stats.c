@@ -5,28 +5,32 @@
 #include <stdint.h>
 
 #include "base/atomic.h"
+#include "capture/unwind.h"
 #include "offheap/format.h"
 #include "recording/recording.h"
 #include "tables/stacks.h"
 #include "track/owner.h"
 #include "track/timeline.h"
 
-static oh_mallctl_fn *ask_jemalloc;
+static struct {
+    oh_mallctl_fn *ask;
+    struct oh_elf_span fork;
+    uint64_t answered; // What `wanted` was then. Written by the thread that has the second.
+} stats;
 
 static void store(const char *name, uint64_t *word)
 {
     size_t value = 0, size = sizeof value;
-    if (ask_jemalloc(name, &value, &size, NULL, 0) == 0)
+    if (stats.ask(name, &value, &size, NULL, 0) == 0)
         oh_store_relaxed(word, value);
 }
 
-void oh_allocator_stats_update(void)
+static void update(struct oh_format_jemalloc *said)
 {
     // Statistics are those of the last time that this was written.
     uint64_t epoch = 1;
-    if (ask_jemalloc == NULL || ask_jemalloc("epoch", NULL, NULL, &epoch, sizeof epoch) != 0)
+    if (stats.ask("epoch", NULL, NULL, &epoch, sizeof epoch) != 0)
         return;
-    struct oh_format_jemalloc *said = &oh_recording_header()->jemalloc;
     store("stats.allocated", &said->allocated);
     store("stats.active", &said->active);
     store("stats.metadata", &said->metadata);
@@ -37,26 +41,48 @@ void oh_allocator_stats_update(void)
     oh_store_release(&said->time_ns, now_ns != 0 ? now_ns : 1);
 }
 
-// Whether the thread is in the allocator, and may hold its locks; also when that cannot be told.
-static bool may_be_inside(const struct oh_format_stack *stack)
+// Whether the thread may hold jemalloc's locks.
+static bool may_be_inside(const uint64_t *pcs, uint32_t depth)
 {
-    const uint64_t *pc = (const uint64_t *)(const void *)(stack + 1);
-    bool inside = stack->end != OH_STACK_END_CLEAN;
-    for (uint32_t i = 0; i < stack->depth && !inside; i++)
-        inside = oh_owner_of_caller(pc[i]) == OH_KIND_ALLOCATOR;
+    bool inside = false;
+    for (uint32_t i = 0; i < depth && !inside; i++)
+        inside = oh_owner_of_caller(pcs[i]) == OH_KIND_ALLOCATOR ||
+                 pcs[i] - stats.fork.begin < stats.fork.end - stats.fork.begin;
     return inside;
 }
 
-static void each_second(uint32_t stack)
+static void each_second(uint32_t reference)
 {
-    if (!may_be_inside(oh_stacks_at(stack)))
-        oh_allocator_stats_update();
+    struct oh_format_jemalloc *said = &oh_recording_header()->jemalloc;
+    uint64_t wanted = oh_load_relaxed(&said->wanted);
+    if (wanted == stats.answered)
+        return;
+    const struct oh_format_stack *stack = oh_stacks_at(reference);
+    if (stack->end != OH_STACK_END_CLEAN ||
+        may_be_inside((const uint64_t *)(const void *)(stack + 1), stack->depth))
+        return;
+    stats.answered = wanted;
+    update(said);
 }
 
-void oh_allocator_stats_init(oh_mallctl_fn *mallctl)
+void oh_allocator_stats_init(oh_mallctl_fn *mallctl, const struct oh_elf_span *fork)
 {
-    if (ask_jemalloc != NULL)
+    if (stats.ask != NULL)
         return;
-    ask_jemalloc = mallctl;
-    oh_timeline_each_second(each_second);
+    stats.ask = mallctl;
+    stats.fork = *fork;
+    if (fork->begin != 0)
+        oh_timeline_each_second(each_second);
+}
+
+void oh_allocator_stats_end(void)
+{
+    enum { DEPTH = 256 };
+    uint64_t pcs[DEPTH];
+    enum oh_unwind_end end = OH_UNWIND_END_BROKEN;
+    if (stats.ask == NULL)
+        return;
+    unsigned depth = oh_unwind_capture(NULL, pcs, DEPTH, &end);
+    if (end == OH_UNWIND_END_CLEAN && !may_be_inside(pcs, depth))
+        update(&oh_recording_header()->jemalloc);
 }

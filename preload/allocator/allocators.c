@@ -131,9 +131,17 @@ static bool is_well_known(const struct oh_dynamic *dynamic)
     return false;
 }
 
-// Whether an allocator before us is only a layer, which ends in our hooks.
-static bool comes_back(void)
+// The malloc of the loader's order, when that is not ours.
+struct front {
+    uint64_t code; // 0: it is ours.
+    bool calls_us; // Known to be only a layer, which ends in our hooks.
+};
+
+// Whether it is only a layer.
+static bool comes_back(const struct front *front)
 {
+    if (front->calls_us)
+        return true;
     void *(*outer_malloc)(size_t) = NULL;
     void (*outer_free)(void *) = NULL;
     void *address = dlsym(RTLD_DEFAULT, "malloc");
@@ -182,12 +190,27 @@ static void own_maps(const struct oh_foreign *c)
     }
 }
 
+// The first module in the loader's order that has it, which is libc.
+static struct oh_elf_span find_fork(void)
+{
+    struct oh_elf_span span = {0, 0};
+    struct oh_dynamic dynamic;
+    for (const struct link_map *map = _r_debug.r_map; map != NULL && span.begin == 0;
+         map = map->l_next) {
+        if (oh_dynamic_open(&dynamic, map))
+            (void)oh_dynamic_find(&dynamic, "fork", &span);
+    }
+    return span;
+}
+
 // The first jemalloc is the one whose statistics are kept.
 static void ask_statistics(const struct oh_foreign *c)
 {
     uint64_t mallctl = c->symbols.function[OH_ALLOCATOR_mallctl].begin;
-    if (c->is_jemalloc && mallctl != 0)
-        oh_allocator_stats_init((oh_mallctl_fn *)(uintptr_t)mallctl);
+    if (!c->is_jemalloc || mallctl == 0)
+        return;
+    const struct oh_elf_span fork = find_fork();
+    oh_allocator_stats_init((oh_mallctl_fn *)(uintptr_t)mallctl, &fork);
 }
 
 static void redirect(struct oh_foreign *c, bool is_new)
@@ -202,19 +225,19 @@ static void redirect(struct oh_foreign *c, bool is_new)
     ask_statistics(c);
 }
 
-static void look_at_library(const struct link_map *map, uint64_t front, bool is_new)
+static void look_at_library(const struct link_map *map, const struct front *front, bool is_new)
 {
     begin(&work, map);
     if (!take_exports(&work))
         return;
     uint64_t code = work.symbols.function[OH_ALLOCATOR_malloc].begin;
-    bool is_front = front != 0 && oh_foreign_holds(map, front);
+    bool is_front = front->code != 0 && oh_foreign_holds(map, front->code);
     bool well_known = is_well_known(&work.dynamic);
     work.is_behind = oh_foreign_holds(map, (uint64_t)(uintptr_t)oh_real.malloc);
     work.has_own_operators = well_known;
     if (is_known(map, code) ||
         (!is_front && !(work.is_behind && well_known) && !work.is_jemalloc) ||
-        (is_front && !well_known && comes_back()))
+        (is_front && !well_known && comes_back(front)))
         return;
     redirect(&work, is_new);
     remember(map, code);
@@ -283,7 +306,7 @@ static bool take_symbols(struct oh_foreign *c)
     return found;
 }
 
-static void look_at_executable(const struct link_map *map, uint64_t front)
+static void look_at_executable(const struct link_map *map, const struct front *front)
 {
     begin(&work, map);
     work.is_executable = true;
@@ -291,8 +314,8 @@ static void look_at_executable(const struct link_map *map, uint64_t front)
     if (work.is_jemalloc) {
         work.has_own_operators = true;
         drop_foreign_operators(&work);
-    } else if (front == 0 || !oh_foreign_holds(map, front) || !take_exports(&work) ||
-               comes_back()) {
+    } else if (front->code == 0 || !oh_foreign_holds(map, front->code) || !take_exports(&work) ||
+               comes_back(front)) {
         return;
     } else {
         oh_recording_add_note(
@@ -307,7 +330,7 @@ static void look_at_executable(const struct link_map *map, uint64_t front)
 
 typedef void debug_state_fn(void);
 
-static void look_at_libraries(const struct link_map *from, uint64_t front, bool is_new)
+static void look_at_libraries(const struct link_map *from, const struct front *front, bool is_new)
 {
     for (const struct link_map *map = from; map != NULL; map = map->l_next) {
         if (!oh_foreign_holds(map, (uint64_t)(uintptr_t)&oh_allocators_init))
@@ -325,10 +348,11 @@ static bool is_ours(uint64_t address)
 // The loader calls it when it has mapped what it was asked for, before any of that code runs.
 static void on_loader_state(debug_state_fn *real)
 {
+    const struct front ours = {0, false};
     int saved = errno;
     if (_r_debug.r_state == RT_CONSISTENT && oh_track_state() == OH_TRACK_ON &&
         !oh_track_is_child() && !oh_sandbox_is_up() && _r_debug.r_map != NULL)
-        look_at_libraries(_r_debug.r_map->l_next, 0, true);
+        look_at_libraries(_r_debug.r_map->l_next, &ours, true);
     errno = saved;
     real();
 }
@@ -349,15 +373,15 @@ static void watch_loader(void)
                               "only malloc and its like are recorded");
 }
 
-void oh_allocators_init(void)
+void oh_allocators_init(bool in_hook)
 {
     const struct link_map *executable = _r_debug.r_map;
-    uint64_t front = (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "malloc");
+    struct front front = {(uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "malloc"), in_hook};
     if (executable == NULL)
         return;
-    if (is_ours(front))
-        front = 0;
-    look_at_executable(executable, front);
-    look_at_libraries(executable->l_next, front, false);
+    if (is_ours(front.code))
+        front.code = 0;
+    look_at_executable(executable, &front);
+    look_at_libraries(executable->l_next, &front, false);
     watch_loader();
 }

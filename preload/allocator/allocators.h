@@ -16,9 +16,14 @@
 #ifndef OH_ALLOCATOR_ALLOCATORS_H
 #define OH_ALLOCATOR_ALLOCATORS_H
 
+#include <stdbool.h>
+
 // Once, when the recording was made, after oh_owner_init (which learns where their code lies), before
 // the program's threads run. Libraries that are loaded later are looked at by the thread that loads
 // them, inside the loader and before their code runs.
-void oh_allocators_init(void);
+// in_hook: from inside a hook of an allocation. An allocator that comes before us is then only a layer
+// over us, because it is what has called the hook; that it is not asked for a block, as it is
+// otherwise to find that out, keeps a thread from waiting for a lock of its own.
+void oh_allocators_init(bool in_hook);
 
 #endif

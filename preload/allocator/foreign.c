@@ -2,6 +2,7 @@
 #include "allocator/foreign.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "allocator/hooks_allocator.h"
 #include "base/sys.h"
@@ -37,6 +38,7 @@ static bool is_hooked_name(const char *name)
 {
     static const char *const names[] = {
 #define OH_HOOK(name) #name,
+#define OH_HOOK_RAW(name) #name,
 #include "offheap/hooks.def"
 #undef OH_HOOK
     };
@@ -52,6 +54,18 @@ static bool makes_blocks(unsigned shape)
     return shape <= OH_SHAPE_ALLOC_INTO;
 }
 
+// Whether it is the name of a hook that makes blocks, or, for !makes, of one that frees or resizes.
+static bool is_hooked_kind(const char *name, bool makes)
+{
+    for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS; i++) {
+        const struct oh_allocator_facts *facts = oh_allocator_facts((enum oh_allocator_function)i);
+        if (facts->shape != OH_SHAPE_CONTROL && makes_blocks(facts->shape) == makes &&
+            strcmp(facts->name, name) == 0)
+            return is_hooked_name(name);
+    }
+    return false;
+}
+
 // --- what a function goes on to ----------------------------------------------------------------
 
 static struct oh_function function_at(const struct oh_elf_span *span)
@@ -63,39 +77,54 @@ static struct oh_function function_at(const struct oh_elf_span *span)
                                 .room = (size_t)(padded - span->begin)};
 }
 
-// Whether the code at an address is an entry of the procedure linkage table that leads to one of our
-// hooks, or to who stands before us.
-static bool leads_to_hook(const struct oh_foreign *c, uint64_t target)
+// The name to which an entry of the procedure linkage table leads; NULL: the code at that address is
+// none.
+static const char *name_of_entry(const struct oh_foreign *c, uint64_t target)
 {
     enum { ENTRY_BYTES = 16 };
     struct oh_instruction instruction;
     const uint8_t *code = (const uint8_t *)(uintptr_t)target;
     if (!c->has_dynamic || !oh_readable_range(target, ENTRY_BYTES) ||
         !oh_decode(code, ENTRY_BYTES, target, &instruction))
-        return false;
+        return NULL;
     if (instruction.is_landing) {
         target += instruction.length;
         code += instruction.length;
         if (!oh_decode(code, ENTRY_BYTES - instruction.length, target, &instruction))
-            return false;
+            return NULL;
     }
     if (instruction.opcode != INDIRECT_JUMP || instruction.rip_offset == 0)
-        return false;
+        return NULL;
     uint64_t slot = target + instruction.length + (uint64_t)(int64_t)instruction.rip_displacement;
-    const char *name = oh_dynamic_slot(&c->dynamic, slot);
-    return name != NULL && is_hooked_name(name);
+    return oh_dynamic_slot(&c->dynamic, slot);
 }
 
+// Whether the code at an address is one of the listed functions that make blocks, or, for !makes,
+// that free them; `which` itself is none of them.
+static bool is_other(const struct oh_foreign *c, enum oh_allocator_function which, uint64_t target,
+                     bool makes)
+{
+    for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS; i++) {
+        if (i != (int)which && c->symbols.function[i].begin == target &&
+            makes_blocks(oh_allocator_facts((enum oh_allocator_function)i)->shape) == makes)
+            return true;
+    }
+    return false;
+}
+
+// Through the procedure linkage table it may go on to one of our hooks, or to who stands before us, or
+// to a recorded function by another name of it, as tc_memalign is memalign's.
 static bool is_recorded(const struct oh_foreign *c, enum oh_allocator_function function,
                         uint64_t target)
 {
     bool makes = makes_blocks(oh_allocator_facts(function)->shape);
-    for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS; i++) {
-        if (i != (int)function && c->symbols.function[i].begin == target &&
-            makes_blocks(oh_allocator_facts((enum oh_allocator_function)i)->shape) == makes)
-            return true;
-    }
-    return leads_to_hook(c, target);
+    if (is_other(c, function, target, makes))
+        return true;
+    const char *name = name_of_entry(c, target);
+    struct oh_elf_span span;
+    return name != NULL &&
+           (is_hooked_kind(name, makes) || (oh_dynamic_find(&c->dynamic, name, &span) &&
+                                            is_other(c, function, span.begin, makes)));
 }
 
 // Whether the function goes on to a recorded one of its kind: at once, or, for one that makes blocks
@@ -227,6 +256,14 @@ static void apply(struct oh_foreign *c, bool makes)
     }
 }
 
+// Whether threads run that may be inside the functions.
+static bool has_other_threads(void)
+{
+    enum { LINKS_ALONE = 3 }; // Of the directory of threads: two, and one for each.
+    struct stat st;
+    return oh_sys_stat("/proc/self/task", &st) == 0 && st.st_nlink > LINKS_ALONE;
+}
+
 // What frees comes first, and what makes blocks only when all of that is done.
 bool oh_foreign_redirect(struct oh_foreign *c, bool is_new)
 {
@@ -234,7 +271,7 @@ bool oh_foreign_redirect(struct oh_foreign *c, bool is_new)
     list_functions(c);
     if (c->count == 0)
         return true;
-    if (!is_new && oh_redirect_has_other_threads()) {
+    if (!is_new && has_other_threads()) {
         tell(c, "not recorded, because other threads were running before the recorder was loaded");
         return false;
     }

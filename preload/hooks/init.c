@@ -2,6 +2,7 @@
 #include "hooks/init.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <unistd.h>
@@ -20,7 +21,6 @@
 #include "capture/unwind.h"
 #include "hooks/end.h"
 #include "hooks/entry.h"
-#include "hooks/front.h"
 #include "hooks/go_entry.h"
 #include "hooks/go_exit.h"
 #include "hooks/leave.h"
@@ -77,7 +77,7 @@ static void init_owner(void)
     oh_owner_init((uint64_t)(uintptr_t)oh_real.malloc, libc);
 }
 
-static void start(enum oh_format_off_reason *reason, int *error)
+static void start(bool in_hook, enum oh_format_off_reason *reason, int *error)
 {
     *reason = OH_OFF_secure;
     if (getauxval(AT_SECURE) != 0)
@@ -113,15 +113,14 @@ static void start(enum oh_format_off_reason *reason, int *error)
     oh_end_init(&config);
     oh_leave_arm(oh_end_run);
     prepare_program();
-    oh_allocators_init();
-    oh_front_init();
+    oh_allocators_init(in_hook);
     oh_mapping_start(header, oh_entry_phase);
     header->counters[OH_COUNTER_early_calls] = oh_boot_calls();
     oh_timeline_start(header, NULL);
     oh_track_start(header, oh_entry_phase);
 }
 
-void oh_init_run(void)
+static void run(bool in_hook)
 {
     int saved = errno;
     if (oh_track_state() == OH_TRACK_UNSET && oh_track_claim_start()) {
@@ -131,13 +130,23 @@ void oh_init_run(void)
         oh_thread_self.busy++;
         oh_filter_pin(oh_boot_start(), OH_BOOT_BYTES);
         if (oh_real_resolve())
-            start(&reason, &error);
+            start(in_hook, &reason, &error);
         if (oh_track_state() != OH_TRACK_ON)
             oh_track_stop(reason, error);
         oh_thread_self.busy--;
         oh_floating_end(floating);
     }
     errno = saved;
+}
+
+void oh_init_run(void)
+{
+    run(false);
+}
+
+void oh_init_run_in_hook(void)
+{
+    run(true);
 }
 
 static __attribute__((constructor)) void on_load(void)
@@ -148,7 +157,7 @@ static __attribute__((constructor)) void on_load(void)
 static void end_by_exit(void)
 {
     oh_thread_self.busy++;
-    oh_allocator_stats_update();
+    oh_allocator_stats_end();
     oh_thread_self.busy--;
     oh_end_run(0);
 }

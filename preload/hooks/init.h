@@ -11,4 +11,8 @@
 // the first is at work. errno is kept.
 void oh_init_run(void);
 
+// The same from a hook of an allocation. That may be inside a function of an allocator that comes
+// before us, and that holds a lock of its own meanwhile: none of its functions is called then.
+void oh_init_run_in_hook(void);
+
 #endif

@@ -5,8 +5,7 @@
 // table holds functions that serve from the boot arena, so a hook can always call through it.
 //
 // oh_real_resolve may be called from any thread; one does the work, others meanwhile are served
-// from the boot arena. What the system does not have keeps its boot function, and cfree, free_sized
-// and free_aligned_sized, which have none, stay NULL.
+// from the boot arena. What the system does not have keeps its boot function.
 
 #ifndef OH_RECORDING_REAL_H
 #define OH_RECORDING_REAL_H
@@ -30,9 +29,6 @@ struct oh_real {
     void *(*memalign)(size_t align, size_t size);
     size_t (*malloc_usable_size)(void *block);
     void *(*reallocarray)(void *block, size_t count, size_t size);
-    void (*cfree)(void *block);
-    void (*free_sized)(void *block, size_t size);
-    void (*free_aligned_sized)(void *block, size_t align, size_t size);
     void *(*valloc)(size_t size);
     void *(*pvalloc)(size_t size);
     int (*dlclose)(void *handle);

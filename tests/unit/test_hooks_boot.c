@@ -15,7 +15,7 @@
 #include "tables/filter.h"
 
 // In place of the library's: nothing is recorded here.
-void oh_init_run(void)
+void oh_init_run_in_hook(void)
 {
     oh_filter_pin(oh_boot_start(), OH_BOOT_BYTES);
     (void)oh_real_resolve();

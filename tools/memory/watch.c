@@ -13,6 +13,7 @@
 
 #include "base/human.h"
 #include "base/proc.h"
+#include "reader/ask.h"
 
 // Opens the recording of the moment; false when there is none, with the reason.
 static bool open_recording(pid_t pid, const char *recording, struct oh_reader *reader, char *why,
@@ -38,6 +39,7 @@ static int look_now(const struct oh_watch *watch, struct oh_look *look, struct o
                     bool *has_reader, char *why, size_t why_size, struct oh_err *err)
 {
     *reader = (struct oh_reader){0};
+    oh_ask_jemalloc(watch->pid, watch->recording);
     *has_reader = open_recording(watch->pid, watch->recording, reader, why, why_size);
     const struct oh_look_request request = {
         .root = "", .pid = watch->pid, .view = *has_reader ? &reader->view : NULL};
