@@ -74,22 +74,39 @@ expect_status 0 "$OFFHEAP_BIN" memory "$recording"
 expect_text out.txt '^Time line, in use by kind:'
 expect_text out.txt '^ +leak_more '
 expect_no_text out.txt '^ +hold_steady '
+expect_text out.txt '^Verdict: +growing: (C live|maps that C code made), \+'
+expect_text out.txt ' growing: C live, \+[0-9.]+ MiB in [0-9]+ s '
+expect_text out.txt ' growing: maps that C code made, \+[0-9.]+ MiB in [0-9]+ s '
+mapped=$(awk '$1 == "mapped" { print $2 }' exact.truth)
+expect_text out.txt "^ +[0-9.]+ MiB  mmap, in $((mapped / 65536)) calls\$"
+expect_status 0 "$OFFHEAP_BIN" memory --json "$recording"
+expect_text out.txt '^  "gone": true,$'
+expect_text out.txt "^    \"mmap\": \{\"bytes\": $mapped, \"objects\": $((mapped / 65536))\}"
+expect_text out.txt '^    \{"second": 1\.[0-9]+, "time": [0-9.]+, "malloc": [0-9]+, .*"rss": [0-9]+'
+expect_text out.txt '\{"kind": "growing_c_live", "part": "c_live", "bytes": [0-9]+'
+! command -v python3 >/dev/null || python3 -m json.tool out.txt >/dev/null || fail "no JSON"
 
 note "an idle process writes nothing: a gap"
 grow paused 2 9 5
 expect_status 0 "$OFFHEAP_BIN" report --growth "$recording"
 expect_text out.txt 'gap: nothing was recorded for [56]s from '
+expect_status 0 "$OFFHEAP_BIN" memory --json "$recording"
+expect_text out.txt '"gap_after_s": [56]'
 
 note "a process that does not grow"
 grow still 99 6
 expect_status 0 "$OFFHEAP_BIN" report --growth "$recording"
 expect_no_text out.txt '^ +hold_steady '
 expect_no_text out.txt '^ +leak_more '
+expect_status 0 "$OFFHEAP_BIN" memory "$recording"
+expect_text out.txt '^Verdict: +not growing: '
 
 note "too young, and what has no time line"
 grow young 99 1
 expect_status 0 "$OFFHEAP_BIN" report --growth "$recording"
 expect_text out.txt '^Nothing to compare'
+expect_status 0 "$OFFHEAP_BIN" memory "$recording"
+expect_text out.txt '^Verdict: +what grew cannot be told: '
 "$OFFHEAP_BIN" export -o young.pb.gz "$recording" >/dev/null 2>&1
 expect_status 1 "$OFFHEAP_BIN" report --growth young.pb.gz
 expect_text err.txt 'is a profile, which has no time line'

@@ -11,6 +11,7 @@
 #include "base/path.h"
 #include "base/proc.h"
 #include "cli/cli.h"
+#include "cli/growth.h"
 #include "cli/memory_stacks.h"
 #include "cli/words.h"
 #include "memory/json.h"
@@ -18,6 +19,7 @@
 #include "memory/trim.h"
 #include "memory/watch.h"
 #include "reader/reader.h"
+#include "report/timeline.h"
 
 enum {
     OH_MEMORY_WATCH = OH_CLI_LONG_ONLY,
@@ -248,6 +250,34 @@ static int report_live(const struct oh_memory_options *o, pid_t pid, const char 
     return result;
 }
 
+static int print_dead(const struct oh_memory_options *o, struct oh_reader *reader,
+                      struct oh_memory_report *report, struct oh_err *err)
+{
+    struct oh_past past;
+    struct oh_verdict verdict;
+    uint32_t past_s = 0;
+    struct oh_timeline *const timeline = malloc(sizeof *timeline);
+    if (timeline == NULL) {
+        return oh_err_no_memory(err);
+    }
+    oh_timeline_read(&reader->view, timeline);
+    (void)oh_report_choose_past(timeline, 0, &past_s);
+    const uint32_t end_s = oh_growth_end_second(reader, timeline);
+    int result = oh_past_read(reader, timeline, past_s, end_s, &past, err);
+    if (result == 0) {
+        oh_past_judge(&past, &verdict);
+        report->past = &past;
+        report->verdict = &verdict;
+        if (o->is_json) {
+            oh_json_print(stdout, report);
+        } else {
+            result = oh_memory_past_print(stdout, reader, report, err);
+        }
+    }
+    free(timeline);
+    return result;
+}
+
 // A recording whose process is gone has no resident memory; what it held is told.
 static int report_dead(const struct oh_memory_options *o, struct oh_reader *reader,
                        struct oh_err *err)
@@ -262,11 +292,8 @@ static int report_dead(const struct oh_memory_options *o, struct oh_reader *read
     if (result < 0 || title == NULL) {
         result = oh_err_no_memory(err);
     } else {
-        const struct oh_memory_report report = {.title = title, .what = o->what, .notes = &notes};
-        result = o->is_json ? 0 : oh_memory_held_print(stdout, reader, &report, err);
-        if (o->is_json) {
-            oh_json_print(stdout, &report);
-        }
+        struct oh_memory_report report = {.title = title, .what = o->what, .notes = &notes};
+        result = print_dead(o, reader, &report, err);
     }
     free(title);
     oh_list_fini(&notes);

@@ -17,8 +17,7 @@
 
 static const uint64_t ns_per_s = UINT64_C(1000000000);
 
-// The second of the recording that it shows.
-static uint32_t end_second(const struct oh_reader *reader, const struct oh_timeline *timeline)
+uint32_t oh_growth_end_second(const struct oh_reader *reader, const struct oh_timeline *timeline)
 {
     const uint64_t start = reader->view.header->start_realtime_ns;
     const uint64_t end = oh_reader_time_ns(reader);
@@ -70,7 +69,7 @@ int oh_growth_print_changes(FILE *out, struct oh_reader *reader,
         return oh_err_no_memory(err);
     }
     oh_timeline_read(&reader->view, timeline);
-    const uint32_t end_s = end_second(reader, timeline);
+    const uint32_t end_s = oh_growth_end_second(reader, timeline);
     const bool is_comparable = oh_report_choose_past(timeline, query->span_s, &past_s);
     oh_report_render_timeline(out, timeline, reader->view.header->start_realtime_ns, end_s);
     free(timeline);

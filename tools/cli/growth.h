@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "profile/timeline.h"
 #include "reader/reader.h"
 #include "report/select.h"
 
@@ -24,6 +25,9 @@ struct oh_growth_query {
 // what: a RECORDING or a PID.
 int oh_growth_print(FILE *out, const char *what, const struct oh_growth_query *query,
                     struct oh_err *err);
+
+// The second of the recording that the reader shows.
+uint32_t oh_growth_end_second(const struct oh_reader *reader, const struct oh_timeline *timeline);
 
 // The same without a head, of what is open; it says so when there is nothing to compare.
 int oh_growth_print_changes(FILE *out, struct oh_reader *reader,

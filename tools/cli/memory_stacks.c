@@ -40,50 +40,18 @@ int oh_memory_stacks_print(FILE *out, struct oh_watch *watch, struct oh_err *err
     return result;
 }
 
-// In use by kind, as the reports have it.
-static void print_kinds(FILE *out, const struct oh_profile *profile)
-{
-    for (uint32_t i = 0; i < profile->sample_count; i++) {
-        const uint32_t kind = profile->samples[i].labels[OH_LABEL_KIND];
-        double bytes = 0;
-        double objects = 0;
-        bool is_first = true;
-        for (uint32_t k = 0; k < profile->sample_count; k++) {
-            const struct oh_profile_sample *const sample = &profile->samples[k];
-            if (sample->labels[OH_LABEL_KIND] == kind) {
-                is_first = is_first && k >= i;
-                bytes += (double)sample->values[OH_VALUE_INUSE_SPACE];
-                objects += (double)sample->values[OH_VALUE_INUSE_OBJECTS];
-            }
-        }
-        if (is_first) {
-            char size[OH_HUMAN_BYTES];
-            char count[OH_HUMAN_BYTES];
-            oh_human_format_bytes(bytes, size);
-            oh_human_format_count(objects, count);
-            (void)fprintf(out, "%12s  %s, in %s objects\n", size, oh_profile_text(profile, kind),
-                          count);
-        }
-    }
-}
-
-int oh_memory_held_print(FILE *out, struct oh_reader *reader, const struct oh_memory_report *report,
+int oh_memory_past_print(FILE *out, struct oh_reader *reader, const struct oh_memory_report *report,
                          struct oh_err *err)
 {
-    struct oh_export made;
-    const int result = oh_export_build(reader, NULL, 0, &made, NULL, err);
-    if (result < 0) {
-        return result;
-    }
+    const struct oh_growth_query query = {
+        .rows = {.sort = OH_VALUE_INUSE_SPACE, .limit = OH_MEMORY_STACKS}};
     oh_table_print_head(out, report);
     (void)fprintf(out,
                   "\nThe process is gone, and with it what was resident. What it had allocated "
                   "and not freed:\n");
-    print_kinds(out, &made.profile);
+    oh_table_print_held(out, report->past);
     (void)fprintf(out, "\nBy stacks: offheap report %s\n", report->what);
-    oh_export_fini(&made);
-    const struct oh_growth_query query = {
-        .rows = {.sort = OH_VALUE_INUSE_SPACE, .limit = OH_MEMORY_STACKS}};
+    oh_table_print_verdict(out, report);
     return oh_growth_print_changes(out, reader, &query, err);
 }
 

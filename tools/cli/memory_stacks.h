@@ -18,8 +18,9 @@
 // negative errno with err.
 int oh_memory_stacks_print(FILE *out, struct oh_watch *watch, struct oh_err *err);
 
-// What the recording held at its end, by kind.
-int oh_memory_held_print(FILE *out, struct oh_reader *reader, const struct oh_memory_report *report,
+// Of a process that is gone: what it held at its end by kind, the verdict, the time line, and which
+// stacks grew.
+int oh_memory_past_print(FILE *out, struct oh_reader *reader, const struct oh_memory_report *report,
                          struct oh_err *err);
 
 // The sizes of /proc/PID/status; nothing when that cannot be read.

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "profile/ranges.h"
+
 // The bytes of the UTF-8 sequence at text; 0: it is none.
 static size_t utf8_length(const unsigned char *text)
 {
@@ -228,11 +230,76 @@ static void print_look(FILE *out, const struct oh_look *look)
     print_go_names(out, look);
 }
 
+// --- A process that is gone
+
+static void print_held(FILE *out, const struct oh_past *past)
+{
+    const char *gap = "\n    ";
+    print_key(out, ",\n  ", "held");
+    (void)fputs("{", out);
+    for (int kind = OH_KIND_MALLOC; kind < OH_KIND_COUNT; kind++) {
+        print_key(out, gap, oh_kind_name((uint8_t)kind));
+        print_bytes(out, "{", "bytes", past->held[kind].bytes);
+        print_bytes(out, ", ", "objects", round(past->held[kind].objects));
+        (void)fputs("}", out);
+        gap = ",\n    ";
+    }
+    (void)fputs("\n  }", out);
+}
+
+static void print_known(FILE *out, const char *key, uint64_t bytes)
+{
+    if (bytes != OH_FORMAT_STEP_ABSENT) {
+        print_bytes(out, ", ", key, (double)bytes);
+    }
+}
+
+static void print_step(FILE *out, const struct oh_past *past, uint32_t number)
+{
+    const struct oh_format_step *const step = &past->timeline->steps[number];
+    const uint32_t gap_s = oh_timeline_gap(past->timeline, number, past->end_s);
+    (void)fprintf(out, "%s\n    {\"second\": %.3f, \"time\": %.3f", number == 0 ? "" : ",",
+                  (double)step->time_ns / 1e9,
+                  (double)(past->start_realtime_ns + step->time_ns) / 1e9);
+    for (int kind = OH_KIND_MALLOC; kind < OH_KIND_COUNT; kind++) {
+        print_known(out, oh_kind_name((uint8_t)kind), step->inuse_bytes[kind]);
+    }
+    print_known(out, "malloc_ever", step->alloc_bytes[OH_KIND_MALLOC]);
+    print_known(out, "rss", step->resident_bytes);
+    print_known(out, "cgroup", step->cgroup_bytes);
+    if (gap_s != 0) {
+        (void)fprintf(out, ", \"gap_after_s\": %u", gap_s);
+    }
+    (void)fputs("}", out);
+}
+
+static void print_past(FILE *out, const struct oh_past *past)
+{
+    (void)fprintf(out, ",\n  \"pid\": %u", past->pid);
+    print_bool(out, ",\n  ", "gone", true);
+    print_bool(out, ",\n  ", "exact", past->is_exact);
+    print_bool(out, ",\n  ", "go", past->is_go);
+    print_held(out, past);
+    (void)fprintf(out, ",\n  \"judged_from_s\": %u,\n  \"end_s\": %u", past->past_s, past->end_s);
+    print_key(out, ",\n  ", "timeline");
+    (void)fputs("[", out);
+    for (uint32_t i = 0; i < past->timeline->count; i++) {
+        print_step(out, past, i);
+    }
+    (void)fputs("\n  ]", out);
+    if (past->timeline->torn != 0) {
+        (void)fprintf(out, ",\n  \"torn_steps\": %u", past->timeline->torn);
+    }
+}
+
 void oh_json_print(FILE *out, const struct oh_memory_report *report)
 {
     print_text(out, "{\n  ", "title", report->title);
     if (report->look != NULL) {
         print_look(out, report->look);
+    }
+    if (report->past != NULL) {
+        print_past(out, report->past);
     }
     if (report->stats != NULL) {
         print_stats(out, report->stats);

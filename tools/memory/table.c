@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/human.h"
+#include "profile/ranges.h"
 
 enum { OH_TABLE_BYTES_WIDTH = 12, OH_TABLE_TITLE_WIDTH = 22 };
 
@@ -241,6 +242,23 @@ void oh_table_print_cgroup(FILE *out, const struct oh_cgroup *group)
     print_charge(out, "what the OOM killer counts: cannot be reclaimed",
                  oh_cgroup_unreclaimable(group));
     print_events(out, group);
+}
+
+void oh_table_print_held(FILE *out, const struct oh_past *past)
+{
+    for (int kind = OH_KIND_MALLOC; kind < OH_KIND_COUNT; kind++) {
+        const struct oh_past_held *const held = &past->held[kind];
+        char size[OH_HUMAN_BYTES];
+        char count[OH_HUMAN_BYTES];
+        if (held->bytes <= 0 && held->objects <= 0) {
+            continue;
+        }
+        oh_human_format_bytes(held->bytes, size);
+        oh_human_format_count(round(held->objects), count);
+        (void)fprintf(out, "%12s  %s, in %s %s%s\n", size, oh_kind_name((uint8_t)kind), count,
+                      kind == OH_KIND_MALLOC ? "objects" : "calls",
+                      kind >= OH_KIND_GO_RUNTIME ? " (address space, used or not)" : "");
+    }
 }
 
 void oh_table_print_verdict(FILE *out, const struct oh_memory_report *report)

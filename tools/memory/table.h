@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "memory/advice.h"
 #include "memory/look.h"
+#include "memory/past.h"
 #include "memory/verdict.h"
 #include "process/cgroup.h"
 #include "process/gostats.h"
@@ -21,6 +22,7 @@ struct oh_memory_report {
     const struct oh_look *look;
     const struct oh_cgroup *group;
     const struct oh_gostats *stats;
+    const struct oh_past *past; // Of a process that is gone, instead of a look.
     const struct oh_verdict *verdict;
     const struct oh_advice *advice;
     const char *trimmed;         // What was given back.
@@ -28,6 +30,9 @@ struct oh_memory_report {
 };
 
 void oh_table_print(FILE *out, const struct oh_memory_report *report);
+
+// What a process that is gone held, by kind.
+void oh_table_print_held(FILE *out, const struct oh_past *past);
 
 // The head alone: title and notes.
 void oh_table_print_head(FILE *out, const struct oh_memory_report *report);

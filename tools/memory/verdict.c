@@ -5,18 +5,9 @@
 #include "memory/verdict.h"
 
 #include <math.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "base/human.h"
 #include "memory/trend.h"
-
-// What is no growth: the larger of some bytes and a share of the part.
-struct oh_noise {
-    double bytes;
-    double share;
-};
 
 static const double kib = 1024;
 
@@ -27,41 +18,6 @@ struct oh_judging {
 };
 
 typedef double oh_value_fn(const struct oh_look *look);
-
-static struct oh_finding *add(struct oh_verdict *verdict, enum oh_finding_kind kind,
-                              enum oh_memory_part part, double bytes, double error)
-{
-    if (verdict->count == OH_FINDINGS_MAX) {
-        return NULL;
-    }
-    struct oh_finding *const finding = &verdict->findings[verdict->count++];
-    *finding = (struct oh_finding){.kind = kind, .part = part, .bytes = bytes, .error = error};
-    return finding;
-}
-
-__attribute__((format(printf, 2, 3))) static void say(struct oh_finding *finding, const char *fmt,
-                                                      ...)
-{
-    if (finding == NULL) {
-        return;
-    }
-    const size_t used = strlen(finding->text);
-    va_list args;
-    va_start(args, fmt);
-    (void)vsnprintf(finding->text + used, sizeof finding->text - used, fmt, args);
-    va_end(args);
-}
-
-struct oh_size {
-    char text[OH_HUMAN_BYTES];
-};
-
-static struct oh_size size_of(double bytes)
-{
-    struct oh_size size;
-    oh_human_format_bytes(bytes, size.text);
-    return size;
-}
 
 static double seconds(const struct oh_judging *j)
 {
@@ -82,7 +38,7 @@ static enum oh_trend trend_of(const struct oh_judging *j, oh_value_fn *value, do
 
 static double noise_of(const struct oh_judging *j, oh_value_fn *value, struct oh_noise noise)
 {
-    return fmax(noise.bytes, noise.share * value(&j->looks[0]));
+    return oh_noise_of(&noise, value(&j->looks[0]));
 }
 
 static bool is_same(const struct oh_live_block *a, const struct oh_live_block *b)
@@ -181,27 +137,14 @@ static double value_recorder(const struct oh_look *look)
     return look->parts[OH_PART_RECORDER];
 }
 
-static void say_growth(const struct oh_judging *j, struct oh_finding *finding, const char *what)
-{
-    if (finding == NULL) {
-        return;
-    }
-    char error[OH_HUMAN_BYTES + 8] = "";
-    if (finding->error > 0) {
-        (void)snprintf(error, sizeof error, " ±%s", size_of(finding->error).text);
-    }
-    const double per_hour = finding->bytes / fmax(seconds(j), 0.001) * 3600;
-    say(finding, "growing: %s, +%s%s in %.0f s (%s an hour)", what, size_of(finding->bytes).text,
-        error, seconds(j), size_of(per_hour).text);
-}
-
 static void say_level(const struct oh_judging *j, enum oh_memory_part part, double grown,
                       const char *what)
 {
-    say(add(j->verdict, OH_FINDING_LEVELS, part, grown, 0),
+    oh_finding_say(
+        oh_finding_add(j->verdict, OH_FINDING_LEVELS, part, grown, 0),
         "levels off: %s rose by %s in the first half of %.0f s, and hardly since (one step, or a "
         "warm-up): a longer --watch tells",
-        what, size_of(grown).text, seconds(j));
+        what, oh_size_of(grown).text, seconds(j));
 }
 
 // A leak is not seen in the resident size while it is filled from what the allocator keeps.
@@ -214,15 +157,16 @@ static void say_hidden(const struct oh_judging *j, struct oh_finding *finding)
     const double retained_shrunk = value_retained(first) - value_retained(last);
     const double overhead_grown = last->live.overhead - first->live.overhead;
     if (resident_grown < grown / 2 && retained_shrunk > grown / 2) {
-        say(finding,
+        oh_finding_say(
+            finding,
             "; the resident size does not show it (%s%s), for it is filled from what the "
             "allocator had kept (retention -%s)",
-            resident_grown >= 0 ? "+" : "", size_of(resident_grown).text,
-            size_of(retained_shrunk).text);
+            resident_grown >= 0 ? "+" : "", oh_size_of(resident_grown).text,
+            oh_size_of(retained_shrunk).text);
     }
     if (overhead_grown > grown / 4) {
-        say(finding, "; with what the allocator adds to such blocks +%s",
-            size_of(grown + overhead_grown).text);
+        oh_finding_say(finding, "; with what the allocator adds to such blocks +%s",
+                       oh_size_of(grown + overhead_grown).text);
     }
 }
 
@@ -249,9 +193,9 @@ static void judge_live(struct oh_judging *j)
         return;
     }
     struct oh_finding *const finding =
-        add(j->verdict, OH_FINDING_C_LIVE, OH_PART_C_LIVE, grown, error);
+        oh_finding_add(j->verdict, OH_FINDING_C_LIVE, OH_PART_C_LIVE, grown, error);
     if (finding != NULL) {
-        say_growth(j, finding, "C live");
+        oh_finding_say_growth(finding, "C live", seconds(j));
         say_hidden(j, finding);
         j->verdict->c_live_grows = true;
     }
@@ -267,11 +211,12 @@ static void judge_untouched(struct oh_judging *j)
         trend_of(j, value_untouched, noise, &grown) != OH_TREND_RISES) {
         return;
     }
-    say(add(j->verdict, OH_FINDING_UNTOUCHED, OH_PART_C_LIVE, grown, error),
+    oh_finding_say(
+        oh_finding_add(j->verdict, OH_FINDING_UNTOUCHED, OH_PART_C_LIVE, grown, error),
         "allocated and not touched: %s more in %.0f s; blocks of malloc that are address space, "
         "and "
         "not yet memory",
-        size_of(grown).text, seconds(j));
+        oh_size_of(grown).text, seconds(j));
 }
 
 struct oh_grower {
@@ -287,7 +232,8 @@ static void judge_part(struct oh_judging *j, const struct oh_grower *g)
     double grown = 0;
     const enum oh_trend trend = trend_of(j, g->value, noise_of(j, g->value, g->noise), &grown);
     if (trend == OH_TREND_RISES) {
-        say_growth(j, add(j->verdict, g->kind, g->part, grown, 0), g->what);
+        oh_finding_say_growth(oh_finding_add(j->verdict, g->kind, g->part, grown, 0), g->what,
+                              seconds(j));
     } else if (trend == OH_TREND_LEVELS) {
         say_level(j, g->part, grown, g->what);
     }
@@ -324,21 +270,6 @@ static void judge_parts(struct oh_judging *j)
     }
 }
 
-static bool is_growth(const struct oh_finding *finding)
-{
-    return finding->kind <= OH_FINDING_OTHER;
-}
-
-static bool is_growing(const struct oh_verdict *verdict)
-{
-    for (size_t i = 0; i < verdict->count; i++) {
-        if (is_growth(&verdict->findings[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 // When no part alone grows by more than its noise, all of them together may.
 static void judge_whole(struct oh_judging *j)
 {
@@ -347,26 +278,10 @@ static void judge_whole(struct oh_judging *j)
     const enum oh_trend trend =
         trend_of(j, value_resident, noise_of(j, value_resident, noise), &grown);
     if (trend == OH_TREND_RISES) {
-        say_growth(j, add(j->verdict, OH_FINDING_OTHER, OH_PART_COUNT, grown, 0),
-                   "the resident size, of which no one part rises steadily by more than its noise");
-    }
-}
-
-static bool comes_before(const struct oh_finding *a, const struct oh_finding *b)
-{
-    return is_growth(a) != is_growth(b) ? is_growth(a) : a->bytes > b->bytes;
-}
-
-// What grows comes first, the largest before the others.
-static void sort(struct oh_verdict *verdict)
-{
-    for (size_t i = 1; i < verdict->count; i++) {
-        for (size_t k = i; k > 0 && comes_before(&verdict->findings[k], &verdict->findings[k - 1]);
-             k--) {
-            const struct oh_finding swapped = verdict->findings[k];
-            verdict->findings[k] = verdict->findings[k - 1];
-            verdict->findings[k - 1] = swapped;
-        }
+        oh_finding_say_growth(
+            oh_finding_add(j->verdict, OH_FINDING_OTHER, OH_PART_COUNT, grown, 0),
+            "the resident size, of which no one part rises steadily by more than its noise",
+            seconds(j));
     }
 }
 
@@ -391,25 +306,27 @@ static void judge_retained(struct oh_judging *j)
         return;
     }
     struct oh_finding *const finding =
-        add(j->verdict, grown > 0 ? OH_FINDING_RETAINED_GROWS : OH_FINDING_RETAINED,
-            OH_PART_RETAINED, grown > 0 ? grown : retained, error);
+        oh_finding_add(j->verdict, grown > 0 ? OH_FINDING_RETAINED_GROWS : OH_FINDING_RETAINED,
+                       OH_PART_RETAINED, grown > 0 ? grown : retained, error);
     if (grown > 0) {
-        say_growth(j, finding, "allocator retention");
-        say(finding, "%s; ",
-            last->is_exact ? ""
+        oh_finding_say_growth(finding, "allocator retention", seconds(j));
+        oh_finding_say(finding, "%s; ",
+                       last->is_exact
+                           ? ""
                            : ": freed blocks that are kept, or live ones so small that samples "
                              "do not show them (--exact would)");
     }
-    say(finding, "retained by the allocator: %s of its %s hold no live block",
-        size_of(retained).text, size_of(last->heap).text);
+    oh_finding_say(finding, "retained by the allocator: %s of its %s hold no live block",
+                   oh_size_of(retained).text, oh_size_of(last->heap).text);
     if (error > 0) {
-        say(finding, " (±%s)", size_of(error).text);
+        oh_finding_say(finding, " (±%s)", oh_size_of(error).text);
     }
-    say(finding, ", C live is %s", size_of(value_live(last)).text);
+    oh_finding_say(finding, ", C live is %s", oh_size_of(value_live(last)).text);
     if (last->free_pages > 0) {
-        say(finding, "; %s are whole free pages, which %s could give back (--trim tries)",
-            size_of(last->free_pages).text,
-            last->allocator == OH_ALLOCATOR_JEMALLOC ? "a purge" : "malloc_trim");
+        oh_finding_say(finding,
+                       "; %s are whole free pages, which %s could give back (--trim tries)",
+                       oh_size_of(last->free_pages).text,
+                       last->allocator == OH_ALLOCATOR_JEMALLOC ? "a purge" : "malloc_trim");
     }
 }
 
@@ -431,24 +348,15 @@ static void say_not_growing(struct oh_judging *j)
     const struct oh_look *const last = &j->looks[j->count - 1];
     const double change = value_resident(last) - value_resident(&j->looks[0]);
     struct oh_finding *const finding =
-        add(j->verdict, OH_FINDING_NOT_GROWING, OH_PART_COUNT, change, 0);
-    say(finding, "not growing: no part rose steadily in %.0f s (resident size %s%s)", seconds(j),
-        change >= 0 ? "+" : "", size_of(change).text);
+        oh_finding_add(j->verdict, OH_FINDING_NOT_GROWING, OH_PART_COUNT, change, 0);
+    oh_finding_say(finding, "not growing: no part rose steadily in %.0f s (resident size %s%s)",
+                   seconds(j), change >= 0 ? "+" : "", oh_size_of(change).text);
     if (last->has_recording) {
         const double unseen = last->is_exact ? 0 : 2 * (double)last->blocks.mean_bytes;
         const double least = fmax(live_noise(j, &error), unseen);
-        say(finding, "; of C live, less than %s would not show",
-            size_of(fmax(least, range_of(j, value_live))).text);
+        oh_finding_say(finding, "; of C live, less than %s would not show",
+                       oh_size_of(fmax(least, range_of(j, value_live))).text);
     }
-}
-
-// What was found so far moves behind the finding that was added last.
-static void bring_to_front(struct oh_verdict *verdict)
-{
-    const struct oh_finding last = verdict->findings[verdict->count - 1];
-    memmove(&verdict->findings[1], &verdict->findings[0],
-            (verdict->count - 1) * sizeof verdict->findings[0]);
-    verdict->findings[0] = last;
 }
 
 static void judge_growth(struct oh_judging *j)
@@ -456,13 +364,13 @@ static void judge_growth(struct oh_judging *j)
     judge_live(j);
     judge_parts(j);
     judge_retained(j);
-    sort(j->verdict);
-    if (!is_growing(j->verdict)) {
+    oh_verdict_sort(j->verdict);
+    if (!oh_verdict_is_growing(j->verdict)) {
         judge_whole(j);
     }
-    if (!is_growing(j->verdict)) {
+    if (!oh_verdict_is_growing(j->verdict)) {
         say_not_growing(j);
-        bring_to_front(j->verdict);
+        oh_verdict_bring_to_front(j->verdict);
     }
     judge_untouched(j);
 }
@@ -475,25 +383,9 @@ void oh_verdict_find(const struct oh_look *looks, size_t count, struct oh_verdic
         judge_growth(&j);
         return;
     }
-    say(add(verdict, OH_FINDING_ONE_LOOK, OH_PART_COUNT, 0, 0), "%s",
-        count == 1 ? "one look shows where memory is, not what grows: --watch 30s"
-                   : "two looks show a change, not a trend: a longer --watch tells what grows");
+    oh_finding_say(oh_finding_add(verdict, OH_FINDING_ONE_LOOK, OH_PART_COUNT, 0, 0), "%s",
+                   count == 1
+                       ? "one look shows where memory is, not what grows: --watch 30s"
+                       : "two looks show a change, not a trend: a longer --watch tells what grows");
     judge_retained(&j);
-}
-
-const char *oh_finding_key(enum oh_finding_kind kind)
-{
-    static const char *const keys[OH_FINDING_KIND_COUNT] = {
-        [OH_FINDING_C_LIVE] = "growing_c_live",
-        [OH_FINDING_GO] = "growing_go",
-        [OH_FINDING_MAPS] = "growing_maps",
-        [OH_FINDING_OTHER] = "growing_other",
-        [OH_FINDING_RETAINED_GROWS] = "growing_retained",
-        [OH_FINDING_RETAINED] = "retained",
-        [OH_FINDING_LEVELS] = "levels_off",
-        [OH_FINDING_UNTOUCHED] = "untouched",
-        [OH_FINDING_NOT_GROWING] = "not_growing",
-        [OH_FINDING_ONE_LOOK] = "one_look",
-    };
-    return keys[kind];
 }

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a recording says of a process that is gone.
+
+#include "memory/past.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "memory/trend.h"
+#include "profile/arena.h"
+#include "profile/holdings.h"
+#include "profile/writer.h"
+
+enum { OH_PAST_STEPS = 10, OH_PAST_VALUES = OH_PAST_STEPS + 1 };
+
+static const double kib = 1024;
+static const double ns_per_s = 1e9;
+static const double burst_share = 0.1;
+static const size_t arena_bytes = (size_t)1 << 36; // Of address space at most.
+
+// --- What was held
+
+struct oh_holding_sum {
+    const struct oh_holdings *holdings;
+    struct oh_past *past;
+    double variance;
+    double unit; // Objects are counted in.
+};
+
+static int add_stack(void *arg, const struct oh_view_stack *stack)
+{
+    struct oh_holding_sum *const sum = arg;
+    const struct oh_holding held = oh_holdings_of(sum->holdings, stack->ref);
+    if (stack->kind < OH_KIND_COUNT) {
+        sum->past->held[stack->kind].bytes += (double)held.bytes;
+        sum->past->held[stack->kind].objects += (double)held.objects * sum->unit;
+        sum->variance += held.bytes_variance;
+    }
+    return 0;
+}
+
+int oh_past_read(struct oh_reader *reader, const struct oh_timeline *timeline, uint32_t past_s,
+                 uint32_t end_s, struct oh_past *past, struct oh_err *err)
+{
+    const struct oh_format_header *const header = reader->view.header;
+    const struct oh_writer_options options = {.errors_since_s = past_s};
+    struct oh_arena arena;
+    struct oh_holdings holdings;
+    struct oh_holding_sum sum = {
+        .holdings = &holdings, .past = past, .unit = 1 / (double)(1ull << header->weight_shift)};
+    *past = (struct oh_past){.timeline = timeline,
+                             .start_realtime_ns = header->start_realtime_ns,
+                             .pid = header->pid,
+                             .past_s = past_s,
+                             .end_s = end_s,
+                             .is_exact = header->mode == OH_MODE_EXACT,
+                             .is_go = (header->flags & OH_FLAG_GO_MAIN) != 0};
+    int result = oh_arena_init_large(&arena, arena_bytes);
+    if (result == 0) {
+        result = oh_holdings_read(&holdings, &reader->view, &options, &arena);
+    }
+    const uint64_t damaged = reader->view.damaged;
+    if (result == 0) {
+        result = oh_view_each_stack(&reader->view, add_stack, &sum);
+    }
+    reader->view.damaged = damaged; // Who reads the stacks next counts the same ones.
+    oh_arena_fini(&arena);
+    past->error = sqrt(sum.variance);
+    return result < 0 ? oh_err_no_memory(err) : 0;
+}
+
+// --- What grew
+
+// Of the steps between past_s and the newest, and (but for the resident size) of the end.
+struct oh_series {
+    double live[OH_PAST_VALUES];
+    double maps[OH_PAST_VALUES];
+    double resident[OH_PAST_STEPS];
+    double
+        rest[OH_PAST_STEPS]; // Of the resident size, what C live and C's maps do not account for.
+    size_t count;            // Of steps.
+    bool has_maps, has_resident;
+    double seconds;      // From the first to the end,
+    double step_seconds; // and to the newest step.
+};
+
+static double known(uint64_t bytes, bool *has)
+{
+    *has = *has && bytes != OH_FORMAT_STEP_ABSENT;
+    return bytes != OH_FORMAT_STEP_ABSENT ? (double)bytes : 0;
+}
+
+static void add_step(struct oh_series *series, const struct oh_format_step *step)
+{
+    const size_t i = series->count++;
+    series->live[i] = (double)step->inuse_bytes[OH_KIND_MALLOC];
+    series->maps[i] = known(step->inuse_bytes[OH_KIND_MMAP], &series->has_maps) +
+                      known(step->inuse_bytes[OH_KIND_SHM], &series->has_maps);
+    series->resident[i] = known(step->resident_bytes, &series->has_resident);
+    series->rest[i] = series->resident[i] - series->live[i] - series->maps[i];
+}
+
+static void collect(const struct oh_past *past, struct oh_series *series)
+{
+    const struct oh_timeline *const timeline = past->timeline;
+    const struct oh_format_step *last = NULL;
+    *series = (struct oh_series){.has_maps = true, .has_resident = true};
+    if (past->past_s == 0 || timeline->count == 0) {
+        return;
+    }
+    const double newest = (double)timeline->steps[timeline->count - 1].time_ns / ns_per_s;
+    for (uint32_t i = 0; i < OH_PAST_STEPS; i++) {
+        const double second = past->past_s + (newest - past->past_s) * i / (OH_PAST_STEPS - 1);
+        const struct oh_format_step *const step = oh_timeline_at(timeline, (int64_t)second);
+        if (step != NULL && step != last) {
+            add_step(series, step);
+            last = step;
+        }
+    }
+    series->step_seconds = newest - past->past_s;
+    series->seconds = fmax((double)past->end_s - past->past_s, series->step_seconds);
+    series->live[series->count] = past->held[OH_KIND_MALLOC].bytes;
+    series->maps[series->count] = past->held[OH_KIND_MMAP].bytes + past->held[OH_KIND_SHM].bytes;
+}
+
+struct oh_past_part {
+    enum oh_finding_kind kind;
+    enum oh_memory_part part;
+    const double *values;
+    size_t count;
+    double noise;
+    double error;
+    double seconds;
+    const char *what;
+};
+
+// More at the end than ever before, without a trend: what a process that fails at once looks like.
+static void judge_burst(const struct oh_past_part *p, struct oh_verdict *verdict)
+{
+    double most = 0;
+    for (size_t i = 0; i + 1 < p->count; i++) {
+        most = fmax(most, p->values[i]);
+    }
+    const double above = p->values[p->count - 1] - most;
+    if (above > p->noise && above > burst_share * most) {
+        oh_finding_say(oh_finding_add(verdict, OH_FINDING_BURST, p->part, above, p->error),
+                       "at its end: %s was %s more than at any time in the %.0f s before (a burst, "
+                       "or the top of a wave)",
+                       p->what, oh_size_of(above).text, p->seconds);
+    }
+}
+
+static struct oh_finding *judge(const struct oh_past_part *p, struct oh_verdict *verdict)
+{
+    const double grown = p->values[p->count - 1] - p->values[0];
+    switch (oh_trend_find(p->values, p->count, p->noise)) {
+    case OH_TREND_RISES: {
+        struct oh_finding *const finding =
+            oh_finding_add(verdict, p->kind, p->part, grown, p->error);
+        oh_finding_say_growth(finding, p->what, p->seconds);
+        return finding;
+    }
+    case OH_TREND_LEVELS:
+        oh_finding_say(oh_finding_add(verdict, OH_FINDING_LEVELS, p->part, grown, p->error),
+                       "levels off: %s rose by %s in the first half of %.0f s, and hardly since",
+                       p->what, oh_size_of(grown).text, p->seconds);
+        return NULL;
+    case OH_TREND_NONE: judge_burst(p, verdict); return NULL;
+    }
+    return NULL;
+}
+
+static void judge_live(const struct oh_past *past, const struct oh_series *series,
+                       struct oh_verdict *verdict)
+{
+    const struct oh_noise noise = {64 * kib, 0.01};
+    const struct oh_past_part part = {
+        .kind = OH_FINDING_C_LIVE,
+        .part = OH_PART_C_LIVE,
+        .values = series->live,
+        .count = series->count + 1,
+        .noise = fmax(2 * past->error, oh_noise_of(&noise, series->live[0])),
+        .error = past->error,
+        .seconds = series->seconds,
+        .what = "C live"};
+    struct oh_finding *const finding = judge(&part, verdict);
+    const double resident = series->resident[series->count - 1] - series->resident[0];
+    if (finding == NULL) {
+        return;
+    }
+    verdict->c_live_grows = true;
+    if (series->has_resident && resident < finding->bytes / 2) {
+        oh_finding_say(finding,
+                       "; the resident size did not show it (%s%s): it was filled from what the "
+                       "allocator had kept, or is not touched",
+                       resident >= 0 ? "+" : "", oh_size_of(resident).text);
+    }
+}
+
+static void judge_maps(const struct oh_series *series, struct oh_verdict *verdict)
+{
+    const struct oh_noise noise = {64 * kib, 0.01};
+    const struct oh_past_part part = {.kind = OH_FINDING_MAPS,
+                                      .part = OH_PART_MMAP,
+                                      .values = series->maps,
+                                      .count = series->count + 1,
+                                      .noise = oh_noise_of(&noise, series->maps[0]),
+                                      .seconds = series->seconds,
+                                      .what = "maps that C code made"};
+    if (series->has_maps) {
+        (void)judge(&part, verdict);
+    }
+}
+
+static void judge_rest(const struct oh_past *past, const struct oh_series *series,
+                       struct oh_verdict *verdict)
+{
+    const struct oh_noise noise = {1024 * kib, 0.02};
+    const struct oh_past_part part = {
+        .kind = past->is_go ? OH_FINDING_GO : OH_FINDING_OTHER,
+        .part = past->is_go ? OH_PART_GO : OH_PART_COUNT,
+        .values = series->rest,
+        .count = series->count,
+        .noise = fmax(2 * past->error, oh_noise_of(&noise, series->resident[0])),
+        .error = past->error,
+        .seconds = series->step_seconds,
+        .what = past->is_go
+                    ? "the resident size beyond C live and C's maps: Go's heap, or what the "
+                      "allocator keeps"
+                    : "the resident size beyond C live and C's maps: what the allocator keeps, "
+                      "thread stacks, files"};
+    if (series->has_resident && series->has_maps) {
+        (void)judge(&part, verdict);
+    }
+}
+
+static void say_not_growing(const struct oh_past *past, const struct oh_series *series,
+                            struct oh_verdict *verdict)
+{
+    const double change = series->resident[series->count - 1] - series->resident[0];
+    struct oh_finding *const finding = oh_finding_add(
+        verdict, OH_FINDING_NOT_GROWING, OH_PART_COUNT, series->has_resident ? change : 0, 0);
+    oh_finding_say(finding, "not growing: neither C live nor C's maps rose steadily in %.0f s",
+                   series->seconds);
+    if (series->has_resident) {
+        oh_finding_say(finding, " (resident size %s%s)", change >= 0 ? "+" : "",
+                       oh_size_of(change).text);
+    }
+    if (!past->is_exact) {
+        oh_finding_say(finding, "; of C live, less than %s would not show",
+                       oh_size_of(fmax(2 * past->error, 64 * kib)).text);
+    }
+}
+
+void oh_past_judge(const struct oh_past *past, struct oh_verdict *verdict)
+{
+    struct oh_series series;
+    *verdict = (struct oh_verdict){0};
+    collect(past, &series);
+    if (series.count + 1 < OH_TREND_LEAST) {
+        oh_finding_say(oh_finding_add(verdict, OH_FINDING_ONE_LOOK, OH_PART_COUNT, 0, 0),
+                       "what grew cannot be told: the recording is too young, or has no time line");
+        return;
+    }
+    judge_live(past, &series, verdict);
+    judge_maps(&series, verdict);
+    judge_rest(past, &series, verdict);
+    oh_verdict_sort(verdict);
+    if (!oh_verdict_is_growing(verdict)) {
+        say_not_growing(past, &series, verdict);
+        oh_verdict_bring_to_front(verdict);
+    }
+}
