@@ -340,9 +340,7 @@ static void look_at_libraries(const struct link_map *from, const struct front *f
 
 static bool is_ours(uint64_t address)
 {
-    struct oh_c_module ours, module;
-    return oh_unwind_c_find_module((uint64_t)(uintptr_t)&oh_allocators_init, &ours) == 0 &&
-           oh_unwind_c_find_module(address, &module) == 0 && ours.begin == module.begin;
+    return oh_unwind_c_is_one_module((uint64_t)(uintptr_t)&oh_allocators_init, address);
 }
 
 // The loader calls it when it has mapped what it was asked for, before any of that code runs.

@@ -21,17 +21,9 @@ enum {
 
 _Static_assert((int)OH_ALLOCATOR_FUNCTIONS <= (int)OH_REDIRECT_FUNCTIONS_MAX, "one batch");
 
-// Where the module begins that the address lies in; 0: in none.
-static uint64_t module_of(uint64_t address)
-{
-    struct oh_c_module module;
-    return oh_unwind_c_find_module(address, &module) == 0 ? module.begin : 0;
-}
-
 bool oh_foreign_holds(const struct link_map *map, uint64_t address)
 {
-    uint64_t module = module_of((uint64_t)(uintptr_t)map->l_ld);
-    return module != 0 && module == module_of(address);
+    return oh_unwind_c_is_one_module((uint64_t)(uintptr_t)map->l_ld, address);
 }
 
 static bool is_hooked_name(const char *name)

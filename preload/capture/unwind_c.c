@@ -84,6 +84,14 @@ int oh_unwind_c_find_module(uint64_t pc, struct oh_c_module *module)
     return 0;
 }
 
+bool oh_unwind_c_is_one_module(uint64_t address, uint64_t other)
+{
+    struct oh_c_module module, others;
+    return oh_unwind_c_find_module(address, &module) == 0 &&
+           oh_unwind_c_find_module(other, &others) == 0 &&
+           module.eh_frame_hdr == others.eh_frame_hdr;
+}
+
 int oh_libunwind_module(unw_word_t pc, unw_word_t *begin, unw_word_t *end, unw_word_t *hdr)
 {
     struct oh_c_module module;

@@ -11,6 +11,7 @@
 #ifndef OH_CAPTURE_UNWIND_C_H
 #define OH_CAPTURE_UNWIND_C_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "capture/readable.h"
@@ -22,7 +23,9 @@ enum oh_c_step {
     OH_C_STEP_BROKEN // The caller cannot be found.
 };
 
-// Where an address's module is mapped, and its binary search table of call frame information.
+// Where an address's module is mapped, and its binary search table of call frame information. The
+// table is what tells two modules apart: of one whose segments have holes between them (lld makes
+// such, and a page size over 4 KiB) the C library gives the range of the address's segment alone.
 struct oh_c_module {
     uint64_t begin;
     uint64_t end;
@@ -36,6 +39,10 @@ void oh_unwind_c_init(void);
 // when no module is there or it has no table, or -ENOSYS with a C library that cannot tell (glibc
 // before 2.35, musl): there, stacks end at their first frame.
 int oh_unwind_c_find_module(uint64_t pc, struct oh_c_module *module);
+
+// Whether both addresses lie in one module, in whichever of its segments; not when that cannot be
+// told.
+bool oh_unwind_c_is_one_module(uint64_t address, uint64_t other);
 
 // The registers of the caller, from those of the frame. Registers that the frame neither saved
 // nor kept are left as they are. Unchanged where there is no call frame information; of no use

@@ -136,7 +136,7 @@ static bool paged_nests(void *(*function)(size_t))
     return nests;
 }
 
-// Where the module begins that the code at an address lies in, NULL when that cannot be told.
+// What tells the module apart that the code at an address lies in, NULL when that cannot be told.
 // dladdr looks through all symbols of a module, which for libc's takes longer than everything else
 // here: only where the other way does not answer.
 static const void *module_of(uintptr_t code)
@@ -144,7 +144,7 @@ static const void *module_of(uintptr_t code)
     struct oh_c_module module;
     Dl_info info;
     if (oh_unwind_c_find_module(code, &module) == 0)
-        return (const void *)(uintptr_t)module.begin;
+        return (const void *)(uintptr_t)module.eh_frame_hdr;
     return dladdr((const void *)code, &info) != 0 ? info.dli_fbase : NULL;
 }
 

@@ -40,25 +40,21 @@ bool oh_owner_add_allocator(uint64_t begin, uint64_t end)
     return true;
 }
 
-static bool is_in(const struct oh_c_module *module, uint64_t address)
-{
-    return address >= module->begin && address < module->end;
-}
-
 // libc's own maps do not come here, and a program that brings its own malloc is more than that.
-static bool is_more(const struct oh_c_module *module, const uint64_t libc[OH_OWNER_LIBC])
+static bool is_more(uint64_t code, const uint64_t libc[OH_OWNER_LIBC])
 {
     for (int i = 0; i < OH_OWNER_LIBC; i++) {
-        if (is_in(module, libc[i]))
+        if (oh_unwind_c_is_one_module(code, libc[i]))
             return true;
     }
-    return is_in(module, getauxval(AT_PHDR)) || is_in(module, (uint64_t)(uintptr_t)&owner);
+    return oh_unwind_c_is_one_module(code, getauxval(AT_PHDR)) ||
+           oh_unwind_c_is_one_module(code, (uint64_t)(uintptr_t)&owner);
 }
 
 static void add_module_of(uint64_t code, const uint64_t libc[OH_OWNER_LIBC])
 {
     struct oh_c_module module;
-    if (code != 0 && oh_unwind_c_find_module(code, &module) == 0 && !is_more(&module, libc))
+    if (code != 0 && oh_unwind_c_find_module(code, &module) == 0 && !is_more(code, libc))
         (void)oh_owner_add_allocator(module.begin, module.end);
 }
 

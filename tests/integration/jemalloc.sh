@@ -132,6 +132,15 @@ expect_text stripped_je.err 'stripped_je has jemalloc in it but no symbol table'
 run_fixture stripped_static 0 ./stripped_static
 expect_status 0 "$OFFHEAP_BIN" report stripped_static.pb.gz
 expect_text out.txt 'only what it exports is recorded'
+# With holes between its segments, as lld lays them out: the C library then tells the range of one.
+cc -O2 -D_GNU_SOURCE -DFIXTURE_PREFIX= -Wl,-z,max-page-size=0x200000 -s -o holes \
+    "$OFFHEAP_SRC/fixtures/c/jemalloc.c" -l:libjemalloc.a -lstdc++ -lm -lpthread || fail "no holes"
+run_fixture holes 0 ./holes
+expect_status 0 "$OFFHEAP_BIN" report --sort alloc_space holes.pb.gz
+expect_text out.txt 'only what it exports is recorded'
+grep -Eq '^ +in use +[1-9]' out.txt || fail "nothing is recorded of a program with holes"
+# The program is more than its allocator: what it maps is its own.
+expect_text out.txt 'main mmap'
 
 note "sampled"
 expect_status 0 "$OFFHEAP_BIN" run --sample 64 -o s.pb.gz -- "$OFFHEAP_FIXTURES/jemalloc_je"
