@@ -51,6 +51,48 @@ expect_text out.txt ' static .* not recorded: static: nothing can be interposed$
 expect_text out.txt ' homeless .* not recorded: no room: .*No such file or directory'
 expect_no_text out.txt ' loner '
 
+note "a forked child, also one that has its parent's pid in a namespace of its own"
+cat >nested.c <<'EOF'
+#define _GNU_SOURCE
+#include <sched.h>
+#include <stdio.h>
+#include <unistd.h>
+static void tell(const char *who)
+{
+    char pid[32] = "";
+    (void)!readlink("/proc/self", pid, sizeof pid - 1); // As this /proc counts: from outside.
+    printf("%s %s\n", who, pid);
+    fflush(stdout);
+}
+int main(void)
+{
+    tell("parent");
+    if (unshare(CLONE_NEWPID) != 0)
+        return 1;
+    if (fork() == 0)
+        tell("child");
+    return (int)sleep(60);
+}
+EOF
+cc -o nested nested.c || { fail "cc"; finish; }
+if unshare -pf true 2>/dev/null; then
+    unshare -pf --kill-child env LD_PRELOAD="$OFFHEAP_LIB" ./nested >nested.txt &
+    pids="$pids $!"
+    wait_for_text nested.txt '^child' 10
+    parent=$(sed -n 's/^parent //p' nested.txt)
+    child=$(sed -n 's/^child //p' nested.txt)
+    expect_status 1 "$OFFHEAP_BIN" report "$child"
+    expect_text err.txt "process $child is a forked child of the recorded process $parent;"
+    expect_status 0 "$OFFHEAP_BIN" list
+    expect_text out.txt "^ *$parent  nested .* recording\$"
+    expect_text out.txt "^ *$child  nested .* not recorded: a forked child of process $parent\$"
+    expect_status 0 "$OFFHEAP_BIN" memory "$child"
+    expect_text out.txt 'not recorded'
+    expect_status 0 "$OFFHEAP_BIN" list
+else
+    printf 'no pid namespaces here: left out\n'
+fi
+
 note "a live process's profile is of now"
 recorded=$(sed -n 's/^ *\([0-9]*\) *recorded .*/\1/p' out.txt)
 sleep 1.1

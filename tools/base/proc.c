@@ -43,13 +43,15 @@ int oh_proc_parse_stat(const char *stat, struct oh_proc *proc)
     }
     (void)snprintf(proc->comm, sizeof proc->comm, "%.*s", (int)(close - open - 1), open + 1);
     const char *at = close + 1;
-    // After the name: state is field 3, the kernel's flags are field 9, start_ticks field 22, the
+    // After the name: state is field 3, the parent field 4, the kernel's flags are field 9, start_ticks field 22, the
     // stack's begin field 28.
     for (int field = 3; field <= 28; field++) {
         at += strspn(at, " ");
         if (field == 3) {
             proc->state = *at;
             proc->has_ended = *at == 'Z' || *at == 'X';
+        } else if (field == 4) {
+            proc->parent = (pid_t)strtol(at, NULL, 10);
         } else if (field == 9) {
             // Between giving up its memory and becoming a zombie, too.
             const unsigned long flags = strtoul(at, NULL, 10);

@@ -15,6 +15,7 @@
 struct oh_proc {
     pid_t pid;
     pid_t ns_pid;         // As the process itself sees it, in its own pid namespace.
+    pid_t parent;         // 0: in none of our pid namespace.
     uint64_t start_ticks; // Since boot, in clock ticks: with the pid, its identity.
     uint64_t stack_start; // Address: another one after an exec. 0 when it may not be read.
     uid_t uid;
@@ -40,7 +41,7 @@ struct oh_proc_map {
 int oh_proc_get(pid_t pid, struct oh_proc *proc);
 void oh_proc_fini(struct oh_proc *proc);
 
-// What the text of /proc/PID/stat says: comm, state, has_ended, is_kernel,
+// What the text of /proc/PID/stat says: comm, state, parent, has_ended, is_kernel,
 // start_ticks. -EINVAL: it is none.
 int oh_proc_parse_stat(const char *stat, struct oh_proc *proc);
 

@@ -121,9 +121,9 @@ static void list_recorded(struct oh_list_state *state, const struct oh_proc *pro
         print_process(state, proc, NULL, size, "recorded, but the recording has no header");
         return;
     }
-    if ((pid_t)header.pid != proc->ns_pid && (pid_t)header.pid != proc->pid) {
-        (void)snprintf(text, sizeof text, "not recorded: a forked child of process %u",
-                       (unsigned)header.pid);
+    if (!oh_owner_is(&header, proc)) {
+        (void)snprintf(text, sizeof text, "not recorded: a forked child of process %d",
+                       (int)oh_owner_of_child(&header, proc));
         print_process(state, proc, NULL, "-", text);
         return;
     }

@@ -5,6 +5,7 @@
 #include "reader/owner.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,42 @@ bool oh_owner_is_alive(const struct oh_format_header *header)
                          header->state != OH_STATE_ENDED;
     oh_proc_fini(&proc);
     return is_same;
+}
+
+// The kernel counts a process's start from another moment in another time namespace.
+static bool has_our_clock(pid_t pid)
+{
+    char link[64];
+    (void)snprintf(link, sizeof link, "/proc/%d/ns/time", (int)pid);
+    char *const ours = oh_proc_read_link("/proc/self/ns/time");
+    char *const its = oh_proc_read_link(link);
+    const bool is_same = ours != NULL && its != NULL && strcmp(ours, its) == 0;
+    free(ours);
+    free(its);
+    return is_same;
+}
+
+bool oh_owner_is(const struct oh_format_header *header, const struct oh_proc *proc)
+{
+    const pid_t pid = (pid_t)header->pid;
+    return (pid == proc->ns_pid || pid == proc->pid) &&
+           (proc->start_ticks == header->start_ticks || !has_our_clock(proc->pid));
+}
+
+pid_t oh_owner_of_child(const struct oh_format_header *header, const struct oh_proc *proc)
+{
+    enum { GENERATIONS_MAX = 64 };
+    struct oh_proc ancestor;
+    pid_t next = proc->parent;
+    for (int i = 0; i < GENERATIONS_MAX && next > 0 && oh_proc_get(next, &ancestor) == 0; i++) {
+        const bool is_owner = oh_owner_is(header, &ancestor);
+        next = ancestor.parent;
+        oh_proc_fini(&ancestor);
+        if (is_owner) {
+            return ancestor.pid;
+        }
+    }
+    return (pid_t)header->pid;
 }
 
 // Names are unlike, also of one process; of a copy under a name of its own the header tells.

@@ -148,10 +148,10 @@ static int refuse_foreign(pid_t pid, uid_t uid, int code, struct oh_err *err)
 static int check_owner(const struct oh_reader *reader, const struct oh_proc *proc,
                        struct oh_err *err)
 {
-    const pid_t owner = (pid_t)reader->view.header->pid;
-    if (owner == proc->ns_pid || owner == proc->pid) {
+    if (oh_owner_is(reader->view.header, proc)) {
         return 0;
     }
+    const pid_t owner = oh_owner_of_child(reader->view.header, proc);
     return oh_err_set(err, -ENOENT,
                       "process %d is a forked child of the recorded process %d; what a child "
                       "allocates without an exec of its own is not recorded\ntry: `offheap export "
