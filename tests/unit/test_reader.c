@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/path.h"
+#include "base/proc.h"
 #include "reader/locate.h"
 #include "reader/reader.h"
 #include "support/cmocka.h"
@@ -238,11 +239,20 @@ static void *map_recording(const char *path)
     return map;
 }
 
+static void be_its_owner(void)
+{
+    struct oh_proc self;
+    assert_int_equal(oh_proc_get(getpid(), &self), 0);
+    oh_synthetic_header(&recording)->pid = (uint32_t)self.pid;
+    oh_synthetic_header(&recording)->start_ticks = self.start_ticks;
+    oh_proc_fini(&self);
+}
+
 static void test_open_live_pid_reads_its_mapping(void **state)
 {
     (void)state;
     struct oh_reader reader;
-    oh_synthetic_header(&recording)->pid = (uint32_t)getpid();
+    be_its_owner();
     const char *const path = write_file("me.1.offheap.new", recording.bytes, recording.size);
     char final[OH_SCRATCH_BYTES + 64];
     (void)snprintf(final, sizeof final, "%s/me.1.offheap", scratch);
@@ -300,6 +310,13 @@ static void test_open_forked_child_is_not_its_parent(void **state)
     (void)snprintf(number, sizeof number, "%d", (int)getpid());
     refused(number, "forked child of the recorded process 4711");
     assert_int_equal(munmap(map, recording.size), 0);
+    // Also where both have the same pid, each in its own namespace.
+    be_its_owner();
+    oh_synthetic_header(&recording)->start_ticks -= 1;
+    (void)write_file("me.1.offheap", recording.bytes, recording.size);
+    void *const again = map_recording(path);
+    refused(number, "forked child of the recorded process");
+    assert_int_equal(munmap(again, recording.size), 0);
 }
 
 static void test_parse_name_takes_it_apart_from_the_end(void **state)

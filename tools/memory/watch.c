@@ -224,11 +224,11 @@ int oh_watch_collect_notes(const struct oh_watch *watch, struct oh_list *notes)
     int result = 0;
     if (look->has_recording) {
         result = note_recording(watch, look, notes);
-    } else {
+    } else { // Its first line; what to try instead is advice for another command.
         result = oh_list_add(notes,
-                             "%s; so live blocks and what the allocator keeps cannot be told "
+                             "%.*s; so live blocks and what the allocator keeps cannot be told "
                              "apart",
-                             watch->not_recorded);
+                             (int)strcspn(watch->not_recorded, "\n"), watch->not_recorded);
     }
     if (result == 0 && !look->has_pages) {
         result = oh_list_add(notes,

@@ -43,7 +43,8 @@ bool oh_owner_is(const struct oh_format_header *header, const struct oh_proc *pr
 {
     const pid_t pid = (pid_t)header->pid;
     return (pid == proc->ns_pid || pid == proc->pid) &&
-           (proc->start_ticks == header->start_ticks || !has_our_clock(proc->pid));
+           (header->start_ticks == proc->start_ticks || header->start_ticks == 0 ||
+            !has_our_clock(proc->pid));
 }
 
 pid_t oh_owner_of_child(const struct oh_format_header *header, const struct oh_proc *proc)
