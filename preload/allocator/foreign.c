@@ -2,7 +2,6 @@
 #include "allocator/foreign.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 #include "allocator/hooks_allocator.h"
 #include "base/sys.h"
@@ -248,14 +247,6 @@ static void apply(struct oh_foreign *c, bool makes)
     }
 }
 
-// Whether threads run that may be inside the functions.
-static bool has_other_threads(void)
-{
-    enum { LINKS_ALONE = 3 }; // Of the directory of threads: two, and one for each.
-    struct stat st;
-    return oh_sys_stat("/proc/self/task", &st) == 0 && st.st_nlink > LINKS_ALONE;
-}
-
 // What frees comes first, and what makes blocks only when all of that is done.
 bool oh_foreign_redirect(struct oh_foreign *c, bool is_new)
 {
@@ -263,7 +254,7 @@ bool oh_foreign_redirect(struct oh_foreign *c, bool is_new)
     list_functions(c);
     if (c->count == 0)
         return true;
-    if (!is_new && has_other_threads()) {
+    if (!is_new && oh_redirect_has_other_threads()) {
         tell(c, "not recorded, because other threads were running before the recorder was loaded");
         return false;
     }

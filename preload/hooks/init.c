@@ -21,6 +21,7 @@
 #include "capture/unwind.h"
 #include "hooks/end.h"
 #include "hooks/entry.h"
+#include "hooks/front.h"
 #include "hooks/go_entry.h"
 #include "hooks/go_exit.h"
 #include "hooks/leave.h"
@@ -114,6 +115,7 @@ static void start(bool in_hook, enum oh_format_off_reason *reason, int *error)
     oh_leave_arm(oh_end_run);
     prepare_program();
     oh_allocators_init(in_hook);
+    oh_front_init();
     oh_mapping_start(header, oh_entry_phase);
     header->counters[OH_COUNTER_early_calls] = oh_boot_calls();
     oh_timeline_start(header, NULL);

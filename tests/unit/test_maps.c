@@ -153,6 +153,12 @@ static void is_found(void *dir)
     oh_require(piece.begin == page(15) && piece.end == page(16));
     oh_require(oh_maps_find(page(20), &piece));
     oh_require(oh_range_stack(&piece) == 0 && piece.begin == page(20));
+    // while a call that unmaps is under way, and when it has failed
+    struct oh_maps_unset unset;
+    oh_maps_begin_unset(&unset, page(17), page(18));
+    oh_require(oh_maps_find(page(17), &piece) && oh_range_stack(&piece) == 0);
+    oh_maps_end_unset(&unset, false);
+    oh_require(oh_maps_find(page(17), &piece) && oh_range_stack(&piece) == stacks[1]);
 }
 
 static void test_find_tells_the_piece_around_an_address(void **state)

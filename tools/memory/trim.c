@@ -19,6 +19,9 @@
 // A thread's stack must have this below it: a goroutine's has not.
 static const uint64_t stack_room = 64 << 10;
 
+// That the call may wait for a lock while it is watched.
+static const int lock_ms = 10000;
+
 static const char jemalloc_purge[] = "arena.4096.purge"; // 4096: all arenas.
 
 struct oh_trim_check {
@@ -69,8 +72,9 @@ static int explain(int code, pid_t pid, const char *what, struct oh_err *err)
                           (int)pid);
     case -ETIMEDOUT:
         return oh_err_set(err, code,
-                          "--trim: %s waited too long for a lock of the allocator and was given up",
-                          what);
+                          "--trim: %s waits for a lock of the allocator; process %d finishes it by "
+                          "itself when the lock is free",
+                          what, (int)pid);
     case -ESRCH: return oh_err_set(err, code, "--trim: process %d has ended", (int)pid);
     default:
         return oh_err_set(err, code, "--trim: %s in process %d: %s", what, (int)pid,
@@ -81,8 +85,12 @@ static int explain(int code, pid_t pid, const char *what, struct oh_err *err)
 static int find_call(pid_t pid, const struct oh_smaps *smaps, struct oh_remote_call *call,
                      const char **what)
 {
-    *call = (struct oh_remote_call){0};
+    *call = (struct oh_remote_call){.limit_ms = lock_ms};
     *what = "malloc_trim(0)";
+    const int result = oh_remote_symbol_find_sigreturn("", pid, smaps, &call->restorer);
+    if (result < 0) {
+        return result;
+    }
     switch (oh_map_names_allocator(smaps)) {
     case OH_ALLOCATOR_GLIBC:
         return oh_remote_symbol_find("", pid, smaps, "libc.so", "malloc_trim", &call->function);
@@ -99,7 +107,6 @@ int oh_trim(pid_t pid, const char **what, struct oh_err *err)
 {
     struct oh_trim_check check = {0};
     struct oh_remote_call call;
-    uint64_t value = 0;
     int result = oh_smaps_read("", pid, &check.smaps);
     if (result < 0) {
         return explain(result, pid, "--trim", err);
@@ -113,7 +120,7 @@ int oh_trim(pid_t pid, const char **what, struct oh_err *err)
                                 "library that can be read",
                                 (int)pid);
         } else {
-            result = result == 0 ? oh_remote_call(pid, &call, check_stack, &check, &value) : result;
+            result = result == 0 ? oh_remote_call(pid, &call, check_stack, &check) : result;
             result = result < 0 ? explain(result, pid, *what, err) : 0;
         }
         oh_pages_close(&check.pages);

@@ -5,6 +5,7 @@
 #include "process/remote_symbol.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,4 +79,48 @@ int oh_remote_symbol_find(const char *root, pid_t pid, const struct oh_smaps *sm
         return result;
     }
     return -ENOENT;
+}
+
+// Looks for the bytes in a map's memory. -ENOENT.
+static int find_bytes(int memory, const struct oh_smap *map, const uint8_t *bytes, size_t count,
+                      uint64_t *address)
+{
+    const size_t size = (size_t)(map->end - map->start);
+    uint8_t *const code = malloc(size);
+    if (code == NULL) {
+        return -ENOMEM;
+    }
+    const ssize_t got = pread(memory, code, size, (off_t)map->start);
+    const uint8_t *const at = got > 0 ? memmem(code, (size_t)got, bytes, count) : NULL;
+    if (at != NULL) {
+        *address = map->start + (uint64_t)(at - code);
+    }
+    free(code);
+    return at != NULL ? 0 : -ENOENT;
+}
+
+int oh_remote_symbol_find_sigreturn(const char *root, pid_t pid, const struct oh_smaps *smaps,
+                                    uint64_t *address)
+{
+    // mov $15,%rax; syscall (glibc and musl; 15 is rt_sigreturn).
+    static const uint8_t code[] = {0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05};
+    static const char *const libraries[] = {"libc.so", "libc-2.", "ld-musl"};
+    char *const path = oh_str_printf("%s/proc/%d/mem", root, (int)pid);
+    const int memory = path != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    int result = path == NULL ? -ENOMEM : memory < 0 ? -errno : -ENOENT;
+    free(path);
+    for (size_t i = 0; i < smaps->count && memory >= 0 && result == -ENOENT; i++) {
+        const struct oh_smap *const map = &smaps->maps[i];
+        const char *const base = oh_path_base(map->name);
+        for (size_t k = 0; k < sizeof libraries / sizeof libraries[0]; k++) {
+            if ((map->permissions & OH_SMAP_EXECUTE) != 0 && map->inode != 0 &&
+                strncmp(base, libraries[k], strlen(libraries[k])) == 0) {
+                result = find_bytes(memory, map, code, sizeof code, address);
+            }
+        }
+    }
+    if (memory >= 0) {
+        (void)close(memory);
+    }
+    return result;
 }

@@ -15,4 +15,9 @@
 int oh_remote_symbol_find(const char *root, pid_t pid, const struct oh_smaps *smaps,
                           const char *library, const char *function, uint64_t *address);
 
+// The same for the code by which a handler of a signal returns (it makes the system call rt_sigreturn),
+// in the C library: by its bytes, for it has no name.
+int oh_remote_symbol_find_sigreturn(const char *root, pid_t pid, const struct oh_smaps *smaps,
+                                    uint64_t *address);
+
 #endif
