@@ -28,6 +28,11 @@
 // wait for who writes its neighbour (tests/lint/layout.sh looks at the result).
 #define OH_OWN_LINES __attribute__((aligned(64)))
 
+// On a variable that every recorded event reads, in all threads, and that hardly anything writes after
+// the start: they lie together, in a section of their own, and not beside what is written. Those that
+// are too large for that, or are written in part, have lines to themselves.
+#define OH_READ_MOSTLY __attribute__((section("oh_read_mostly")))
+
 // On functions that read stacks and other modules' data as plain bytes, the gaps between objects
 // too: AddressSanitizer does not judge what they read themselves.
 #define OH_READS_FOREIGN __attribute__((no_sanitize("address")))

@@ -36,7 +36,7 @@ static struct {
 } OH_OWN_LINES modules;
 
 typedef int find_object_fn(void *address, struct dl_find_object *result);
-static find_object_fn *find_object;
+static find_object_fn *find_object OH_READ_MOSTLY;
 
 static uint64_t hash_name(const char *name)
 {

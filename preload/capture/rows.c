@@ -26,9 +26,7 @@ struct entry {
 _Static_assert(sizeof(struct entry) == 32, "two entries on a cache line");
 
 static struct entry entries[ENTRY_COUNT] OH_OWN_LINES;
-static struct {
-    uint32_t now;
-} OH_OWN_LINES generation;
+static uint32_t current_generation OH_READ_MOSTLY;
 
 static uint64_t name_of(const struct oh_row_key *key)
 {
@@ -43,7 +41,7 @@ static struct entry *entry_of(uint64_t name)
 
 uint32_t oh_rows_generation(void)
 {
-    return oh_load32_relaxed(&generation.now);
+    return oh_load32_relaxed(&current_generation);
 }
 
 bool oh_rows_find(const struct oh_row_key *key, union oh_row *row)
@@ -77,5 +75,5 @@ void oh_rows_insert(const struct oh_row_key *key, const union oh_row *row)
 
 void oh_rows_forget(uint32_t seen)
 {
-    (void)oh_cas32_acq_rel(&generation.now, &seen, seen + 1);
+    (void)oh_cas32_acq_rel(&current_generation, &seen, seen + 1);
 }

@@ -20,9 +20,9 @@
 enum { STATE_NEW, STATE_STARTING, STATE_READY };
 
 // state is published with release after own_begin and own_end; oh_unwind_capture acquires it.
-static uint32_t state;
-static uint64_t own_begin;
-static uint64_t own_end;
+static uint32_t state OH_READ_MOSTLY;
+static uint64_t own_begin OH_READ_MOSTLY;
+static uint64_t own_end OH_READ_MOSTLY;
 static void (*learn_module)(uint64_t pc);
 
 // This library's code. A test program that contains the unwinder leaves nothing out.

@@ -11,6 +11,7 @@
 #include <sys/auxv.h>
 #include <ucontext.h>
 
+#include "base/attr.h"
 #include "capture/quick.h"
 #include "capture/rows.h"
 
@@ -58,7 +59,7 @@ struct found_object {
 
 typedef int find_object_fn(void *pc, struct found_object *result);
 
-static find_object_fn *find_object;
+static find_object_fn *find_object OH_READ_MOSTLY;
 static struct oh_c_module loader;
 
 void oh_unwind_c_init(void)

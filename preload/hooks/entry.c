@@ -12,7 +12,7 @@ static struct {
     bool go;
     uint32_t main_began;
     oh_main_fn *main;
-} entry;
+} entry OH_READ_MOSTLY;
 
 void oh_entry_init(bool go)
 {

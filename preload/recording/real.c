@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/atomic.h"
+#include "base/attr.h"
 #include "base/thread.h"
 #include "recording/boot.h"
 
@@ -14,7 +15,7 @@ enum { PAGE_BYTES = 4096, MALLOC_ALIGN = 16 };
 
 enum resolve_state { RESOLVE_NOT, RESOLVE_BUSY, RESOLVE_DONE, RESOLVE_FAILED };
 
-static uint32_t state;
+static uint32_t state OH_READ_MOSTLY;
 
 static bool is_power_of_two(size_t n)
 {
@@ -115,7 +116,7 @@ static int boot_dlclose(void *handle)
     return real != NULL ? real(handle) : -1;
 }
 
-struct oh_real oh_real = {
+struct oh_real oh_real OH_READ_MOSTLY = {
     .malloc = boot_malloc,
     .calloc = boot_calloc,
     .realloc = boot_realloc,

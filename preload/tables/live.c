@@ -27,7 +27,7 @@ _Static_assert(PAGE_LINES == 1 << PAGE_LINES_BITS &&
                "the lines of a page of the table");
 _Static_assert((int)OH_FORMAT_MAX_LEVELS <= (int)AWAY_SHIFT, "a level has a bit in each half");
 
-static struct oh_levels levels;
+static struct oh_levels levels OH_READ_MOSTLY;
 
 // The levels in which a block of the region ever stood: at home in the lower half, away in the
 // upper. Regions far apart share a word. Private to the process; a forked child does not record.

@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "base/atomic.h"
+#include "base/attr.h"
 #include "offheap/hash.h"
 #include "recording/recording.h"
 #include "tables/levels.h"
 
-static struct oh_levels index_levels;
-static struct oh_levels record_levels;
+static struct oh_levels index_levels OH_READ_MOSTLY;
+static struct oh_levels record_levels OH_READ_MOSTLY;
 
 void oh_stacks_init(void)
 {

@@ -236,16 +236,18 @@ library "$sound
 void *offheap_get(void) { return malloc(8); }
 void *offheap_other(void) { return malloc(9); }"
 fails calls 'malloc@offheap_other: called' "$scratch/lib.so"
-put tests/lint/layout.list 'read often'
+put tests/lint/layout.list 'often Its reason.'
 library "$sound
 int often; int seldom;"
 fails layout 'often is read by every recorded event and shares a cache line with seldom' \
     "$scratch/lib.so"
-put tests/lint/layout.list 'read often
-still seldom
-still completed'
+library "$sound
+int often[16] __attribute__((section(\"oh_read_mostly\"), aligned(64))) = {1}; int seldom = 2;"
 passes layout "$scratch/lib.so"
-put tests/lint/layout.list 'read never'
+library "$sound
+int often __attribute__((section(\"oh_read_mostly\"))) = 1; int seldom = 2;"
+fails layout 'oh_read_mostly: often shares a cache line with seldom outside of it' "$scratch/lib.so"
+put tests/lint/layout.list 'never Its reason.'
 fails layout 'there is no variable never' "$scratch/lib.so"
 put tests/lint/layout.list ''
 library "$sound
