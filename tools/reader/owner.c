@@ -39,12 +39,43 @@ static bool has_our_clock(pid_t pid)
     return is_same;
 }
 
-bool oh_owner_is(const struct oh_format_header *header, const struct oh_proc *proc)
+static bool is_named(const struct oh_format_header *header, const struct oh_proc *proc)
 {
     const pid_t pid = (pid_t)header->pid;
     return (pid == proc->ns_pid || pid == proc->pid) &&
            (header->start_ticks == proc->start_ticks || header->start_ticks == 0 ||
             !has_our_clock(proc->pid));
+}
+
+static bool map_the_same(pid_t pid, pid_t other)
+{
+    struct oh_mapped_recording its;
+    struct oh_mapped_recording others;
+    if (oh_locate_mapped(pid, &its) < 0) {
+        return false;
+    }
+    bool is_same = false;
+    if (oh_locate_mapped(other, &others) == 0) {
+        is_same = its.inode == others.inode && its.device == others.device;
+        oh_mapped_recording_fini(&others);
+    }
+    oh_mapped_recording_fini(&its);
+    return is_same;
+}
+
+// The clock of starts is coarse: a child may have been forked in the tick that its parent began in.
+bool oh_owner_is(const struct oh_format_header *header, const struct oh_proc *proc)
+{
+    struct oh_proc parent;
+    if (!is_named(header, proc)) {
+        return false;
+    }
+    if (proc->parent <= 0 || oh_proc_get(proc->parent, &parent) < 0) {
+        return true;
+    }
+    const bool is_parents = is_named(header, &parent) && map_the_same(proc->pid, parent.pid);
+    oh_proc_fini(&parent);
+    return !is_parents;
 }
 
 pid_t oh_owner_of_child(const struct oh_format_header *header, const struct oh_proc *proc)
