@@ -59,9 +59,14 @@ if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null 2>&1; then
         expect_status 1 setpriv --reuid 65534 --regid 65534 --clear-groups ./offheap memory "$pid"
         expect_text err.txt "process $pid: its memory map .* may not be read"
         expect_text err.txt 'try: '
-        expect_text out.txt 'VmRSS:' "what anybody may read is not shown"
+        expect_text out.txt '^Memory of hold, pid .* \(may not be looked into\)'
+        expect_text out.txt '^ +[0-9.]+ MiB  resident \(VmRSS\)' "what anybody may read is not shown"
+        expect_text out.txt "the process's OOM score"
         expect_text out.txt '^Control group' "the control group is not shown"
         expect_status 1 setpriv --reuid 65534 --regid 65534 --clear-groups ./offheap memory --trim "$pid"
+        expect_status 1 setpriv --reuid 65534 --regid 65534 --clear-groups ./offheap memory --json "$pid"
+        expect_text out.txt '"status": \{"resident": [1-9][0-9]*,'
+        expect_text out.txt '"error": "process .*may not be read'
     fi
 fi
 

@@ -256,6 +256,53 @@ static void test_json(void **state)
     free(text);
 }
 
+static char *print_title(const char *title)
+{
+    const struct oh_memory_report report = {.title = title};
+    return print(oh_json_print, &report);
+}
+
+// No byte of it is what a reader of JSON refuses: halves of a pair, overlong forms, beyond the last.
+static void test_json_of_bytes_that_are_no_text(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"\xed\xa0\x80",     "\xe0\x80\xaf", "\xf4\x90\x80\x80",
+                                        "\xf0\x8f\xbf\xbf", "\xc0\xaf",     "\xe2\x82"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        char *const text = print_title(wrong[i]);
+        check_has(text, "\"\\ufffd");
+        free(text);
+    }
+    char *const text = print_title("\xed\x9f\xbf \xf4\x8f\xbf\xbf \xe2\x82\xac");
+    check_has(text, "\"\xed\x9f\xbf \xf4\x8f\xbf\xbf \xe2\x82\xac\"");
+    free(text);
+}
+
+// What may not be looked into is not nothing.
+static void test_a_report_without_a_look(void **state)
+{
+    (void)state;
+    struct oh_memory_report report = make_report();
+    const struct oh_status status = {.has_sizes = true,
+                                     .resident = 5 << 20,
+                                     .anonymous = 4096,
+                                     .has_score = true,
+                                     .score = 700,
+                                     .adjustment = -100};
+    report = (struct oh_memory_report){
+        .title = "Memory of x", .group = &group, .status = &status, .error = "not yours"};
+    char *text = print(oh_table_print, &report);
+    check_has(text, "    5.00 MiB  resident (VmRSS)\n");
+    check_has(text, "    1.00 MiB  charged (memory.current)\n");
+    check_has(text, "         700  the process's OOM score (adjustment -100)");
+    free(text);
+    text = print(oh_json_print, &report);
+    check_has(text, "\"status\": {\"resident\": 5242880, \"anon\": 4096,");
+    check_has(text, "\"oom\": {\"score\": 700, \"adjustment\": -100}");
+    check_has(text, "\"error\": \"not yours\"");
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +311,8 @@ int main(void)
         cmocka_unit_test(test_other_answers_are_told),
         cmocka_unit_test(test_the_table),
         cmocka_unit_test(test_json),
+        cmocka_unit_test(test_json_of_bytes_that_are_no_text),
+        cmocka_unit_test(test_a_report_without_a_look),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 #include "memory/look.h"
 #include "memory/map_names.h"
 #include "memory/residency.h"
+#include "process/status.h"
 #include "support/cmocka.h"
 #include "support/fake_process.h"
 #include "support/synthetic.h"
@@ -440,6 +441,26 @@ static void test_what_cannot_be_looked_at_is_told(void **state)
     check_part(OH_PART_HEAP, 5 * PAGE);
 }
 
+static void test_status_is_for_anybody(void **state)
+{
+    (void)state;
+    struct oh_status status;
+    oh_fake_write(&process, "status", "Name:\ta b\nVmRSS:\t     500 kB\nRssFile:\t 20 kB\n");
+    assert_int_equal(oh_status_read(process.root, OH_FAKE_PID, &status), 0);
+    assert_string_equal(status.name, "a b");
+    assert_true(status.has_sizes);
+    assert_int_equal(status.resident, 500 << 10);
+    assert_int_equal(status.file, 20 << 10);
+    assert_false(status.has_score);
+    oh_fake_write(&process, "oom_score", "666\n");
+    oh_fake_write(&process, "oom_score_adj", "-17\n");
+    assert_int_equal(oh_status_read(process.root, OH_FAKE_PID, &status), 0);
+    assert_true(status.has_score);
+    assert_int_equal(status.score, 666);
+    assert_int_equal(status.adjustment, -17);
+    assert_int_equal(oh_status_read(process.root, OH_FAKE_PID + 1, &status), -ESRCH);
+}
+
 static enum oh_memory_part claim_of(const struct oh_claim_facts *facts, uint64_t address)
 {
     struct oh_cover cover;
@@ -502,6 +523,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_live_blocks_of_zeros_are_not_resident, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_status_is_for_anybody, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_sample_is_no_proof, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_estimate_is_no_larger_than_its_areas, setup,
                                         teardown),

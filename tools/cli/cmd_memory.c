@@ -49,6 +49,7 @@ struct oh_memory_run {
     const struct oh_memory_options *o;
     pid_t pid;
     struct oh_watch watch;
+    struct oh_status status;
     struct oh_cgroup group;
     struct oh_gostats stats;
     bool has_stats;
@@ -112,29 +113,24 @@ static void find_advice(struct oh_memory_run *r, const struct oh_look *look)
 static char *make_title(const struct oh_memory_run *r)
 {
     const struct oh_watch *const watch = &r->watch;
-    struct oh_proc proc = {.comm = "?"};
-    const char *const how = !watch->has_first          ? "not recorded"
+    const char *const how = watch->count == 0          ? "may not be looked into"
+                            : !watch->has_first        ? "not recorded"
                             : watch->looks[0].is_exact ? "recorded, exact"
                                                        : "recorded, sampled";
-    char *title = NULL;
-    if (watch->has_first) {
-        title = oh_str_printf("Memory of %s, pid %d (%s)", oh_words_exe(&watch->first.view),
-                              (int)r->pid, how);
-    } else {
-        const bool is_there = oh_proc_get(r->pid, &proc) == 0;
-        title = oh_str_printf("Memory of %s, pid %d (%s)", proc.comm, (int)r->pid, how);
-        if (is_there) {
-            oh_proc_fini(&proc);
-        }
-    }
-    return title;
+    return oh_str_printf("Memory of %s, pid %d (%s)",
+                         watch->has_first ? oh_words_exe(&watch->first.view) : r->status.name,
+                         (int)r->pid, how);
 }
 
-static int print_report(struct oh_memory_run *r, struct oh_err *err)
+// error: why it is not all that was asked for; NULL: it is.
+static int print_report(struct oh_memory_run *r, const char *error, struct oh_err *err)
 {
-    const struct oh_look *const look = oh_watch_last(&r->watch);
-    const int result = oh_watch_collect_notes(&r->watch, &r->notes);
-    find_advice(r, look);
+    const bool has_look = r->watch.count > 0;
+    const struct oh_look *const look = has_look ? oh_watch_last(&r->watch) : NULL;
+    const int result = has_look ? oh_watch_collect_notes(&r->watch, &r->notes) : 0;
+    if (has_look) {
+        find_advice(r, look);
+    }
     r->title = make_title(r);
     if (result < 0 || r->title == NULL) {
         return oh_err_no_memory(err);
@@ -142,11 +138,13 @@ static int print_report(struct oh_memory_run *r, struct oh_err *err)
     const struct oh_memory_report report = {.title = r->title,
                                             .what = r->o->what,
                                             .look = look,
+                                            .status = &r->status,
                                             .group = &r->group,
                                             .stats = r->has_stats ? &r->stats : NULL,
-                                            .verdict = &r->verdict,
+                                            .verdict = has_look ? &r->verdict : NULL,
                                             .advice = &r->advice,
                                             .trimmed = r->trimmed,
+                                            .error = error,
                                             .notes = &r->notes};
     if (r->o->is_json) {
         oh_json_print(stdout, &report);
@@ -177,15 +175,6 @@ static int trim(struct oh_memory_run *r, struct oh_err *err)
                                    call, given, left);
     }
     return result;
-}
-
-// Without a look: the control group and what anybody may read of a process.
-static void print_without_look(struct oh_memory_run *r)
-{
-    if (!r->o->is_json) {
-        oh_memory_status_print(stdout, r->pid);
-        oh_table_print_cgroup(stdout, &r->group);
-    }
 }
 
 static volatile sig_atomic_t is_interrupted;
@@ -231,16 +220,15 @@ static int report_live(const struct oh_memory_options *o, pid_t pid, const char 
     if (looked == 0 && o->is_trim) {
         result = trim(&r, err);
     }
+    (void)oh_status_read("", pid, &r.status);
     if (oh_cgroup_read("", pid, &r.group) < 0) {
         result = oh_err_no_memory(err);
-    } else if (r.watch.count > 0) {
+    } else if (r.watch.count > 0 || (looked != -ESRCH && looked != -ENODATA)) {
         struct oh_err printing;
-        if (print_report(&r, &printing) < 0) {
+        if (print_report(&r, result < 0 ? err->text : NULL, &printing) < 0) {
             *err = printing;
             result = -EIO;
         }
-    } else if (looked != -ESRCH) {
-        print_without_look(&r);
     }
     oh_cgroup_fini(&r.group);
     oh_watch_fini(&r.watch);

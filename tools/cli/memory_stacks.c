@@ -14,7 +14,7 @@
 #include "report/diff.h"
 #include "report/render.h"
 
-enum { OH_MEMORY_STACKS = 5, OH_MEMORY_STATUS_MAX = 1 << 20 };
+enum { OH_MEMORY_STACKS = 5 };
 
 int oh_memory_stacks_print(FILE *out, struct oh_watch *watch, struct oh_err *err)
 {
@@ -53,27 +53,4 @@ int oh_memory_past_print(FILE *out, struct oh_reader *reader, const struct oh_me
     (void)fprintf(out, "\nBy stacks: offheap report %s\n", report->what);
     oh_table_print_verdict(out, report);
     return oh_growth_print_changes(out, reader, &query, err);
-}
-
-void oh_memory_status_print(FILE *out, pid_t pid)
-{
-    static const char *const keys[] = {"VmRSS:", "RssAnon:", "RssFile:", "RssShmem:", "VmSwap:"};
-    char *const path = oh_str_printf("/proc/%d/status", (int)pid);
-    char *text = NULL;
-    size_t length = 0;
-    if (path == NULL || oh_file_read(path, OH_MEMORY_STATUS_MAX, &text, &length) < 0) {
-        free(path);
-        return;
-    }
-    free(path);
-    (void)fprintf(out, "Memory of pid %d, as far as anybody may read it:\n", (int)pid);
-    char *rest = text;
-    for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
-        for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-            if (strncmp(line, keys[i], strlen(keys[i])) == 0) {
-                (void)fprintf(out, "  %s\n", line);
-            }
-        }
-    }
-    free(text);
 }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What `offheap memory` prints beside its table: the stacks that grew between two looks, what a
-// recording without its process held, and what anybody may read of a process.
+// What `offheap memory` prints beside its table: the stacks that grew between two looks, and what a
+// recording without its process held.
 
 #ifndef OH_CLI_MEMORY_STACKS_H
 #define OH_CLI_MEMORY_STACKS_H
 
 #include <stdio.h>
-#include <sys/types.h>
 
 #include "base/err.h"
 #include "memory/table.h"
@@ -22,8 +21,5 @@ int oh_memory_stacks_print(FILE *out, struct oh_watch *watch, struct oh_err *err
 // stacks grew.
 int oh_memory_past_print(FILE *out, struct oh_reader *reader, const struct oh_memory_report *report,
                          struct oh_err *err);
-
-// The sizes of /proc/PID/status; nothing when that cannot be read.
-void oh_memory_status_print(FILE *out, pid_t pid);
 
 #endif

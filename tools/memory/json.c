@@ -23,7 +23,11 @@ static size_t utf8_length(const unsigned char *text)
             return 0;
         }
     }
-    return length;
+    // Longer than need be, halves of a pair, and past the last character.
+    const bool is_wrong =
+        (text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
+        (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f);
+    return is_wrong ? 0 : length;
 }
 
 void oh_json_print_string(FILE *out, const char *text)
@@ -53,7 +57,7 @@ static void print_key(FILE *out, const char *gap, const char *key)
 static void print_bytes(FILE *out, const char *gap, const char *key, double bytes)
 {
     print_key(out, gap, key);
-    (void)fprintf(out, "%.0f", bytes);
+    (void)fprintf(out, "%.0f", isfinite(bytes) ? bytes : 0);
 }
 
 static void print_bool(FILE *out, const char *gap, const char *key, bool value)
@@ -215,6 +219,25 @@ static void print_notes(FILE *out, const struct oh_list *notes)
     (void)fputs("]", out);
 }
 
+static void print_status(FILE *out, const struct oh_status *status, bool has_look)
+{
+    if (!has_look && status->has_sizes) {
+        print_key(out, ",\n  ", "status");
+        print_bytes(out, "{", "resident", (double)status->resident);
+        print_bytes(out, ", ", "anon", (double)status->anonymous);
+        print_bytes(out, ", ", "file", (double)status->file);
+        print_bytes(out, ", ", "shmem", (double)status->shmem);
+        print_bytes(out, ", ", "swapped", (double)status->swapped);
+        (void)fputs("}", out);
+    }
+    if (status->has_score) {
+        print_key(out, ",\n  ", "oom");
+        print_bytes(out, "{", "score", (double)status->score);
+        print_bytes(out, ", ", "adjustment", (double)status->adjustment);
+        (void)fputs("}", out);
+    }
+}
+
 static void print_look(FILE *out, const struct oh_look *look)
 {
     (void)fprintf(out, ",\n  \"pid\": %d", (int)look->pid);
@@ -304,6 +327,9 @@ void oh_json_print(FILE *out, const struct oh_memory_report *report)
     if (report->stats != NULL) {
         print_stats(out, report->stats);
     }
+    if (report->status != NULL) {
+        print_status(out, report->status, report->look != NULL);
+    }
     if (report->group != NULL) {
         print_cgroup(out, report->group);
     }
@@ -318,6 +344,9 @@ void oh_json_print(FILE *out, const struct oh_memory_report *report)
     }
     if (report->advice != NULL && report->advice->text[0] != '\0') {
         print_text(out, ",\n  ", "gomemlimit_text", report->advice->text);
+    }
+    if (report->error != NULL) {
+        print_text(out, ",\n  ", "error", report->error);
     }
     print_notes(out, report->notes);
     (void)fputs("\n}\n", out);

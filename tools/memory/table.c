@@ -216,7 +216,7 @@ static void print_events(FILE *out, const struct oh_cgroup *group)
     (void)fprintf(out, "%s\n", gap[0] == '\0' ? "not told" : "");
 }
 
-void oh_table_print_cgroup(FILE *out, const struct oh_cgroup *group)
+static void print_cgroup(FILE *out, const struct oh_cgroup *group)
 {
     if (group->version == 0) {
         (void)fprintf(out, "\nControl group: %s\n", group->reason);
@@ -276,10 +276,35 @@ void oh_table_print_verdict(FILE *out, const struct oh_memory_report *report)
     }
 }
 
+static void print_status(FILE *out, const struct oh_status *status)
+{
+    (void)fprintf(out, "\nAs far as anybody may read it:\n");
+    print_charge(out, "resident (VmRSS)", status->resident);
+    print_charge(out, "anonymous (RssAnon)", status->anonymous);
+    print_charge(out, "of files (RssFile)", status->file);
+    print_charge(out, "shared memory (RssShmem)", status->shmem);
+    print_charge(out, "swapped out (VmSwap)", status->swapped);
+}
+
+static void print_score(FILE *out, const struct oh_status *status)
+{
+    if (status != NULL && status->has_score) {
+        (void)fprintf(out,
+                      "%*ld  the process's OOM score (adjustment %ld): the highest is killed "
+                      "first\n",
+                      OH_TABLE_BYTES_WIDTH, status->score, status->adjustment);
+    }
+}
+
 void oh_table_print(FILE *out, const struct oh_memory_report *report)
 {
     oh_table_print_head(out, report);
-    print_parts(out, report);
-    oh_table_print_cgroup(out, report->group);
+    if (report->look != NULL) {
+        print_parts(out, report);
+    } else if (report->status != NULL && report->status->has_sizes) {
+        print_status(out, report->status);
+    }
+    print_cgroup(out, report->group);
+    print_score(out, report->status);
     oh_table_print_verdict(out, report);
 }
