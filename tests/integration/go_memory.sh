@@ -69,4 +69,16 @@ within "C maps" "$(number map_mmap)" "$(truth map_mmap)" 0 0
 [ "$(number go_runtime)" -ge 52428800 ] || fail "Go's heap is not Go's"
 stop
 
+note "linked statically: nothing is recorded, and what C maps is not Go's"
+go_fixture memory-static
+recorded=no
+start "$fixture" -go 20 -c 10 -maps 30
+expect_status 0 "$OFFHEAP_BIN" memory --json "$pid"
+cp out.txt look.json
+[ "$(number go_runtime)" -le "$(truth go_runtime)" ] || fail "more of Go's than it has"
+[ "$(number go_runtime)" -ge 20971520 ] || fail "Go's heap is not Go's"
+[ "$(number unclaimed)" -ge "$(truth map_mmap)" ] || fail "what C maps is somebody's"
+within "malloc's areas" "$(number allocator_unsplit)" "$(truth c_live)" 0 1000000
+stop
+
 finish

@@ -237,6 +237,22 @@ static void test_without_page_map_by_the_size(void **state)
     check_part(OH_PART_UNCLAIMED, 5 * PAGE);
 }
 
+// madvise cuts a block's map in two; and a block ends where the next map is not memory.
+static void test_a_block_goes_on_in_the_next_map(void **state)
+{
+    (void)state;
+    map_touched(BLOCKS, 4 * PAGE, PAGE, "rw-p", 0, "");
+    map_touched(BLOCKS + 4 * PAGE, 60 * PAGE, 10 * PAGE, "rw-p", 0, "");
+    put_block(BLOCKS, 64 * PAGE);
+    map_touched(BLOCKS + 80 * PAGE, 4 * PAGE, 2 * PAGE, "rw-p", 0, "");
+    oh_fake_map(&process, BLOCKS + 84 * PAGE, BLOCKS + 90 * PAGE, "---p", 0, "", 0, "");
+    put_block(BLOCKS + 80 * PAGE, 10 * PAGE);
+    oh_fake_finish(&process, 0);
+    assert_int_equal(take(NULL), 0);
+    check_part(OH_PART_HEAP, 11 * PAGE);
+    check_part(OH_PART_UNCLAIMED, 2 * PAGE);
+}
+
 // The kernel's page of zeros is in pagemap and not in smaps: smaps is right.
 static void test_pages_of_zeros_are_scaled_away(void **state)
 {
@@ -524,6 +540,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_live_blocks_of_zeros_are_not_resident, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_status_is_for_anybody, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_block_goes_on_in_the_next_map, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_sample_is_no_proof, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_estimate_is_no_larger_than_its_areas, setup,
                                         teardown),

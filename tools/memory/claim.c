@@ -135,10 +135,18 @@ static int find_threads(struct oh_claiming *c, size_t map, uint64_t start, uint6
     return oh_glibc_find_threads(c->facts->pages, start, end, &c->budget, &c->claims);
 }
 
+// A block may go on into the next maps: advice (madvise) to the kernel cuts a map in pieces.
 static int find_blocks(struct oh_claiming *c, size_t map, uint64_t start, uint64_t end)
 {
-    (void)map;
-    return oh_glibc_find_blocks(c->facts->pages, start, end, &c->claims);
+    const struct oh_smaps *const smaps = c->facts->smaps;
+    const struct oh_smap *const maps = smaps->maps;
+    uint64_t limit = end;
+    for (size_t i = map; limit == maps[i].end && i + 1 < smaps->count &&
+                         maps[i + 1].start == limit && is_writable_memory(&maps[i + 1]);
+         i++) {
+        limit = maps[i + 1].end;
+    }
+    return oh_glibc_find_blocks(c->facts->pages, start, end, limit, &c->claims);
 }
 
 static int find_recorder(struct oh_claiming *c, size_t map, uint64_t start, uint64_t end)
@@ -236,20 +244,25 @@ static bool is_reserve(const struct oh_smaps *smaps, size_t at, uint64_t edge)
 }
 
 // Between the program and where libraries are mapped (and not beside either) there is nothing but
-// Go's heap. Its tables begin and end in address space that it reserved. In a Go program without C
-// everything without a name is Go's.
+// Go's heap.
+static int find_go_heap(struct oh_claiming *c, size_t map, uint64_t start, uint64_t end)
+{
+    const uint64_t lowest = UINT64_C(1) << 36;
+    const uint64_t highest = UINT64_C(0x550000000000);
+    (void)map;
+    return start >= lowest && end <= highest ? oh_claims_add(&c->claims, start, end, OH_PART_GO)
+                                             : 0;
+}
+
+// Go's tables begin and end in address space that it reserved. In a Go program without C everything
+// without a name is Go's.
 static int find_go(struct oh_claiming *c, size_t map, uint64_t start, uint64_t end)
 {
     const struct oh_smaps *const smaps = c->facts->smaps;
-    const uint64_t lowest = UINT64_C(1) << 36;
-    const uint64_t highest = UINT64_C(0x550000000000);
-    const bool is_heap = start >= lowest && end <= highest;
     const bool is_table =
         !c->facts->has_mapped &&
         ((map > 0 && is_reserve(smaps, map - 1, start)) || is_reserve(smaps, map + 1, end));
-    return is_heap || is_table || !c->facts->has_libc
-               ? oh_claims_add(&c->claims, start, end, OH_PART_GO)
-               : 0;
+    return is_table || !c->facts->has_libc ? oh_claims_add(&c->claims, start, end, OH_PART_GO) : 0;
 }
 
 // An allocator of which no block is recorded: what is left is taken to be its, when nothing else
@@ -293,6 +306,10 @@ int oh_claim_all(const struct oh_claim_facts *facts, struct oh_cover *cover)
     if (result == 0 && facts->view != NULL) {
         result = oh_view_each_module(facts->view, claim_module, &c);
         result = result == 0 ? merge(&c) : result;
+    }
+    // What Go's heap holds looks like anything, and there may be much of it to search.
+    if (result == 0 && facts->is_go) {
+        result = each_gap(&c, is_anonymous, find_go_heap);
     }
     if (result == 0) {
         result = claim_own(&c);

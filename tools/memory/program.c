@@ -21,8 +21,17 @@
 // What the ranges of a recording may take in memory.
 static const size_t ranges_max_bytes = (size_t)1 << 30;
 
+// *has_c: code that Go's linker did not make is linked in. A static program has no library to tell it.
+static bool examine(const struct oh_elf *elf, bool *has_c)
+{
+    Elf64_Shdr section;
+    *has_c = oh_elf_find_section(elf, ".init_array", &section) ||
+             oh_elf_find_section(elf, ".eh_frame", &section);
+    return oh_elf_go_build_id(elf).data != NULL;
+}
+
 // Go's linker leaves its build id in a note, in stripped programs too.
-static bool is_go_file(const char *path)
+static bool is_go_file(const char *path, bool *has_c)
 {
     struct stat info;
     struct oh_elf elf;
@@ -35,8 +44,7 @@ static bool is_go_file(const char *path)
                             ? mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0)
                             : MAP_FAILED;
     if (bytes != MAP_FAILED) {
-        is_go = oh_elf_open(&elf, bytes, (size_t)info.st_size) == 0 &&
-                oh_elf_go_build_id(&elf).data != NULL;
+        is_go = oh_elf_open(&elf, bytes, (size_t)info.st_size) == 0 && examine(&elf, has_c);
         (void)munmap(bytes, (size_t)info.st_size);
     }
     (void)close(fd);
@@ -54,6 +62,22 @@ static bool has_library(const struct oh_smaps *smaps, const char *const *names, 
         }
     }
     return false;
+}
+
+// A library may hold a Go runtime (c-shared).
+static bool has_go_library(const char *root, pid_t pid, const struct oh_smaps *smaps)
+{
+    bool has_c = false;
+    bool is_go = false;
+    for (size_t i = 0; i < smaps->count && !is_go; i++) {
+        const struct oh_smap *const map = &smaps->maps[i];
+        if ((map->permissions & OH_SMAP_EXECUTE) != 0 && map->inode != 0 && !map->is_deleted) {
+            char *const path = oh_str_printf("%s/proc/%d/root%s", root, (int)pid, map->name);
+            is_go = path != NULL && is_go_file(path, &has_c);
+            free(path);
+        }
+    }
+    return is_go;
 }
 
 static int find_go_module(void *arg, const struct oh_format_module *module, uint32_t number)
@@ -74,12 +98,17 @@ int oh_program_get(const char *root, pid_t pid, const struct oh_smaps *smaps, st
         return -ENOMEM;
     }
     found.exe = oh_proc_read_link(link);
-    found.is_go = is_go_file(link);
+    bool has_c = false;
+    found.is_go = is_go_file(link, &has_c);
     free(link);
     if (view != NULL) {
         (void)oh_view_each_module(view, find_go_module, &found.is_go);
+    } else if (!found.is_go) {
+        found.is_go = has_go_library(root, pid, smaps);
+        has_c = true;
     }
-    found.has_libc = !found.is_go || has_library(smaps, libcs, sizeof libcs / sizeof libcs[0]);
+    found.has_libc =
+        !found.is_go || has_c || has_library(smaps, libcs, sizeof libcs / sizeof libcs[0]);
     *program = found;
     return 0;
 }

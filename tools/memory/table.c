@@ -12,6 +12,7 @@
 
 enum { OH_TABLE_BYTES_WIDTH = 12, OH_TABLE_TITLE_WIDTH = 22 };
 
+static const char unrecorded_hint[] = "maps of C code or Go: record it; pmap -X %s";
 static const char jemalloc_hint[] = "freed or never given out: --trim, dirty_decay_ms";
 
 static const char *format(double bytes, char out[OH_HUMAN_BYTES])
@@ -149,9 +150,12 @@ static void print_part(FILE *out, const struct oh_memory_report *report, enum oh
     if (!is_always && fabs(look->parts[part]) < 1) {
         return;
     }
-    const bool is_jemalloc = look->allocator == OH_ALLOCATOR_JEMALLOC;
+    const bool is_jemalloc = part == OH_PART_RETAINED && look->allocator == OH_ALLOCATOR_JEMALLOC;
+    const bool is_unrecorded = part == OH_PART_UNCLAIMED && !look->has_mapped;
     print_row(out, report, oh_part_title(part), look->parts[part],
-              part == OH_PART_RETAINED && is_jemalloc ? jemalloc_hint : oh_part_hint(part));
+              is_jemalloc     ? jemalloc_hint
+              : is_unrecorded ? unrecorded_hint
+                              : oh_part_hint(part));
     if (part == OH_PART_GO) {
         print_go_names(out, look);
         if (report->stats != NULL) {

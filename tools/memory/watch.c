@@ -239,9 +239,10 @@ int oh_watch_collect_notes(const struct oh_watch *watch, struct oh_list *notes)
         result = oh_list_add(notes, "its memory may not be read (ptrace permission): thread stacks "
                                     "and glibc's arenas are told by their places");
     }
-    if (result == 0 && !look->has_mapped) {
+    // A Go program without C maps nothing that could be recorded.
+    if (result == 0 && !look->has_mapped && look->has_libc) {
         result = oh_list_add(notes, "what C code maps is not recorded: %s",
-                             look->is_go && look->has_libc
+                             look->is_go
                                  ? "it cannot be told from the Go runtime's maps, but for its heap"
                                  : "it is unclaimed");
     }
