@@ -41,6 +41,15 @@ grep '^call' out.txt >without.txt
 grep '^call' exact.out >with.txt
 cmp -s without.txt with.txt || { fail "calls differ under the library"; diff without.txt with.txt; }
 
+# Another thread that maps where a call has just unmapped is recorded after it.
+note "in the middle of a call"
+if "$OFFHEAP_FIXTURES/map_order" >out.txt 2>&1; then
+    run_fixture order 0 "$OFFHEAP_FIXTURES/map_order"
+    check_truth order.out order.pb.gz
+else
+    note "system calls cannot be trapped here"
+fi
+
 note "live, and killed"
 LD_PRELOAD="$OFFHEAP_LIB" "$program" block >live.out 2>live.err &
 pid=$!

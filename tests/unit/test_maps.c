@@ -153,6 +153,14 @@ static void is_found(void *dir)
     oh_require(piece.begin == page(15) && piece.end == page(16));
     oh_require(oh_maps_find(page(20), &piece));
     oh_require(oh_range_stack(&piece) == 0 && piece.begin == page(20));
+    // in a table, too
+    for (int i = 0; i < OH_FORMAT_MAP_EVENTS; i++)
+        set(500, 501, 1);
+    oh_require(oh_maps_find(page(25), &piece));
+    oh_require(oh_range_stack(&piece) == 0);
+    oh_require(piece.begin == page(20) && piece.end == page(500));
+    oh_require(oh_maps_find(page(12), &piece));
+    oh_require(piece.begin == page(10) && piece.end == page(15));
     // while a call that unmaps is under way, and when it has failed
     struct oh_maps_unset unset;
     oh_maps_begin_unset(&unset, page(17), page(18));
