@@ -92,8 +92,8 @@ static struct sort sort_of_memory(int prot, int flags)
 }
 
 // OH_KIND_SHM when the file lies in memory; /dev/zero is another name of anonymous memory. A process
-// that has confined itself is not asked: any file is one.
-static struct sort sort_of_file(int prot, int flags, int fd)
+// that has confined itself is not asked: any file is one. Not inlined, for its room on the stack.
+static OH_NOINLINE struct sort sort_of_file(int prot, int flags, int fd)
 {
     struct stat st;
     struct statfs fs;

@@ -22,19 +22,18 @@ enum { PARTS = 12 }; // That are told apart in one call.
 
 OH_EXPORT void *mremap(void *address, size_t old_length, size_t length, int flags, ...);
 
-struct part {
-    uint64_t begin, end; // Behind the begin of what is moved.
-    uint8_t kind;        // 0: a hole.
-};
-
 struct move {
     const struct oh_caller *caller;
     void *address;
     size_t old_length, length;
     int flags;
     void *to;
-    int count;
-    struct part parts[PARTS];
+    struct oh_mapping_removal source, target; // What goes away, if it succeeds.
+};
+
+struct part {
+    uint64_t begin, end; // Behind the begin of what is moved.
+    uint8_t kind;        // 0: a hole.
 };
 
 static uint64_t source_of(const struct move *move)
@@ -42,14 +41,62 @@ static uint64_t source_of(const struct move *move)
     return oh_map_number(move->address);
 }
 
-static void add_part(struct move *move, uint64_t begin, uint64_t end, uint8_t kind)
+static long system_call(const struct move *move)
 {
-    struct part *last = move->count > 0 ? &move->parts[move->count - 1] : NULL;
-    if (last != NULL && (last->kind == kind || move->count == PARTS))
-        last->end = end;
-    else
-        move->parts[move->count++] = (struct part){begin, end, kind};
+    return oh_sys_mremap(move->address, move->old_length, move->length, move->flags, move->to);
 }
+
+// What does not move (nor may) does not go away before it is there anew.
+static bool leaves(const struct move *move)
+{
+    return move->old_length != 0 && (move->flags & MREMAP_MAYMOVE) != 0 &&
+           (move->flags & MREMAP_DONTUNMAP) == 0;
+}
+
+static void begin_removals(struct move *move)
+{
+    uint64_t from = source_of(move), to = oh_map_number(move->to);
+    if (leaves(move))
+        oh_mapping_begin_removal(&move->source, from, from + oh_map_pages(move->old_length));
+    if ((move->flags & MREMAP_FIXED) != 0)
+        oh_mapping_begin_removal(&move->target, to, to + oh_map_pages(move->length));
+}
+
+static void end_removals(const struct move *move, bool target_is_gone)
+{
+    oh_mapping_end_removal(&move->source, true);
+    oh_mapping_end_removal(&move->target, target_is_gone);
+}
+
+// Of a call that failed.
+static void settle_removals(const struct move *move)
+{
+    uint64_t from = source_of(move), to = oh_map_number(move->to);
+    if ((move->flags & MREMAP_FIXED) == 0) {
+        oh_mapping_end_removal(&move->source, false);
+        return;
+    }
+    oh_unmapped_settle(&move->source, from, from + oh_map_pages(move->old_length));
+    oh_unmapped_settle(&move->target, to, to + oh_map_pages(move->length));
+}
+
+// --- One map
+
+static OH_NOINLINE void *move_whole(struct move *move, uint8_t kind)
+{
+    begin_removals(move);
+    long at = system_call(move);
+    if (oh_sys_failed(at)) {
+        settle_removals(move);
+        return oh_map_pointer(at);
+    }
+    end_removals(move, true);
+    oh_mapping_add(move->caller, (uint64_t)at, (uint64_t)at + oh_map_pages(move->length),
+                   (enum oh_stack_kind)kind);
+    return oh_map_pointer(at);
+}
+
+// --- Several
 
 // What nobody recorded is a hole, or memory that something else has mapped.
 static uint8_t kind_at(uint64_t begin, uint64_t *end)
@@ -62,87 +109,77 @@ static uint8_t kind_at(uint64_t begin, uint64_t *end)
     return kind;
 }
 
-static void find_parts(struct move *move)
+// Neighbours of one kind are one part; what is beyond the last one goes with it.
+static int find_parts(const struct move *move, struct part parts[PARTS])
 {
     uint64_t source = source_of(move), length = oh_map_pages(move->old_length);
+    int count = 0;
     for (uint64_t at = 0; at < length;) {
         uint64_t end = source + length;
         uint8_t kind = kind_at(source + at, &end);
-        add_part(move, at, end - source, kind);
-        at = end - source;
+        if (count == 0 || parts[count - 1].kind != kind)
+            parts[count++] = (struct part){at, 0, kind};
+        parts[count - 1].end = count == PARTS ? length : end - source;
+        at = parts[count - 1].end;
     }
+    return count;
 }
 
-// A length of 0 asks for a second place of something shared.
-static void find_whole(struct move *move)
+static bool has_holes(const struct part *parts, int count)
 {
-    struct oh_format_range piece;
-    uint8_t kind = oh_mapping_find(source_of(move), &piece);
-    if (kind == 0)
-        kind = move->old_length == 0 ? OH_KIND_SHM : OH_KIND_MMAP;
-    add_part(move, 0, oh_map_pages(move->length), kind);
-}
-
-static bool has_holes(const struct move *move)
-{
-    for (int i = 0; i < move->count; i++) {
-        if (move->parts[i].kind == 0)
+    for (int i = 0; i < count; i++) {
+        if (parts[i].kind == 0)
             return true;
     }
     return false;
 }
 
 // Of a call that failed half-way only those parts that have left their place.
-static void add_parts(const struct move *move, uint64_t target, bool all)
+static void add_parts(const struct move *move, const struct part *parts, int count, bool all)
 {
-    uint64_t source = source_of(move);
-    for (int i = 0; i < move->count; i++) {
-        const struct part *part = &move->parts[i];
+    uint64_t from = source_of(move), to = oh_map_number(move->to);
+    for (int i = 0; i < count; i++) {
+        const struct part *part = &parts[i];
         if (part->kind != 0 &&
-            (all || oh_unmapped_everywhere(source + part->begin, source + part->end)))
-            oh_mapping_add(move->caller, target + part->begin, target + part->end,
+            (all || oh_unmapped_everywhere(from + part->begin, from + part->end)))
+            oh_mapping_add(move->caller, to + part->begin, to + part->end,
                            (enum oh_stack_kind)part->kind);
     }
 }
 
-static long system_call(const struct move *move)
+static OH_NOINLINE void *move_parts(struct move *move)
 {
-    return oh_sys_mremap(move->address, move->old_length, move->length, move->flags, move->to);
+    struct part parts[PARTS];
+    int count = find_parts(move, parts);
+    begin_removals(move);
+    long at = system_call(move);
+    if (oh_sys_failed(at)) {
+        settle_removals(move);
+        if (leaves(move))
+            add_parts(move, parts, count, false);
+        return oh_map_pointer(at);
+    }
+    end_removals(move, !has_holes(parts, count)); // Into a hole nothing is moved.
+    add_parts(move, parts, count, true);
+    return oh_map_pointer(at);
 }
+
+// --- The hook
 
 static OH_NOINLINE void *do_move(struct move *move)
 {
-    struct oh_mapping_removal source = {{0, false}, 0}, target = {{0, false}, 0};
-    const bool fixed = (move->flags & MREMAP_FIXED) != 0;
-    const bool leaves = move->old_length != 0 && (move->flags & MREMAP_MAYMOVE) != 0 &&
-                        (move->flags & MREMAP_DONTUNMAP) == 0;
-    const bool several = fixed && oh_map_pages(move->old_length) == oh_map_pages(move->length);
-    uint64_t from = source_of(move), from_end = from + oh_map_pages(move->old_length);
-    uint64_t to = oh_map_number(move->to), to_end = to + oh_map_pages(move->length);
+    struct oh_format_range piece;
+    const uint64_t bytes = oh_map_pages(move->old_length);
     if (!oh_mapping_wanted())
         return oh_map_pointer(system_call(move));
-    if (several)
-        find_parts(move);
-    else
-        find_whole(move);
-    if (leaves)
-        oh_mapping_begin_removal(&source, from, from_end);
-    if (fixed)
-        oh_mapping_begin_removal(&target, to, to_end);
-    long at = system_call(move);
-    if (!oh_sys_failed(at)) {
-        oh_mapping_end_removal(&source, true);
-        oh_mapping_end_removal(&target, !has_holes(move)); // Into a hole nothing is moved.
-        add_parts(move, (uint64_t)at, true);
-    } else if (fixed) {
-        oh_unmapped_settle(&source, from, from_end);
-        oh_unmapped_settle(&target, to, to_end);
-        if (several && leaves)
-            add_parts(move, to, false);
-    } else {
-        oh_mapping_end_removal(&source, false);
-    }
-    return oh_map_pointer(at);
+    uint8_t kind = oh_mapping_find(source_of(move), &piece);
+    if ((move->flags & MREMAP_FIXED) != 0 && bytes == oh_map_pages(move->length) &&
+        (kind == 0 || piece.end < source_of(move) + bytes))
+        return move_parts(move);
+    // A length of 0 asks for a second place of something shared.
+    if (kind == 0)
+        kind = move->old_length == 0 ? OH_KIND_SHM : OH_KIND_MMAP;
+    return move_whole(move, kind);
 }
 
 static void *shrink(void *address, size_t old_length, size_t length, int flags)
@@ -160,7 +197,11 @@ OH_NOINLINE OH_REALIGN void *mremap(void *address, size_t old_length, size_t len
 {
     struct oh_caller caller;
     oh_caller_here(&caller);
-    struct move move = {&caller, address, old_length, length, flags, NULL, 0, {{0, 0, 0}}};
+    struct move move = {.caller = &caller,
+                        .address = address,
+                        .old_length = old_length,
+                        .length = length,
+                        .flags = flags};
     uint64_t pages = oh_map_pages(length), old_pages = oh_map_pages(old_length);
     if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) != 0) {
         va_list arguments;

@@ -9,6 +9,8 @@
 //   So of two calls that meet at one address the event of the one that gave it away comes first,
 //   and a killed process holds no range that was given back. An event of the first sort is PENDING
 //   until the system has answered; when the call failed it becomes VOID, and nothing has changed.
+//   Two threads that change one address at the same moment, each without knowing of the other (both
+//   with MAP_FIXED, say), are recorded in one order or the other, which may not be the system's.
 //
 // Adding an event. A thread takes the ticket `next` (compare-and-swap), marks the ticket's place
 //   WRITING, writes, and makes it DONE or PENDING. The log holds OH_FORMAT_MAP_EVENTS at most;
