@@ -171,6 +171,8 @@ void oh_config_read(struct oh_config *config, char **environment)
     find_values(config, environment, values);
     config->disabled = read_switch(config, VARIABLE_disable, values[VARIABLE_disable]);
     config->exact = read_switch(config, VARIABLE_exact, values[VARIABLE_exact]);
+    config->timeline =
+        read_number(config, VARIABLE_timeline, values[VARIABLE_timeline], 0, 1, 1) != 0;
     config->sample_bytes = read_bytes(config, VARIABLE_sample_bytes, values[VARIABLE_sample_bytes],
                                       1, UINT64_C(1) << 30, default_sample_bytes);
     config->max_overhead_ppm = read_budget(config, values[VARIABLE_max_overhead]);

@@ -16,6 +16,7 @@ enum { OH_CONFIG_NOTES = 8, OH_CONFIG_NOTE_BYTES = 240 };
 struct oh_config {
     bool disabled;
     bool exact;
+    bool timeline;
     uint64_t sample_bytes;
     uint32_t max_overhead_ppm; // 0: no budget; never together with exact.
     uint64_t max_bytes;

@@ -118,7 +118,7 @@ static void start(bool in_hook, enum oh_format_off_reason *reason, int *error)
     oh_front_init();
     oh_mapping_start(header, oh_entry_phase);
     header->counters[OH_COUNTER_early_calls] = oh_boot_calls();
-    oh_timeline_start(header, NULL);
+    oh_timeline_start(header, config.timeline, NULL);
     oh_track_start(header, oh_entry_phase);
 }
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "base/atomic.h"
 #include "base/attr.h"
@@ -27,7 +28,7 @@ enum {
     LOOKS_A_SAMPLE = 24, // Its weight has to be worked out.
     LOOKS_A_STACK = 16,
     PAGES_AT_ONCE = 16, // Asked for together.
-    RANGES_MOST = 32768,
+    RANGES_MOST = 8192,
     MAPS_TRIES = 4,
     SUM_BITS = 48,   // Of the word of a sum; above them the number of its round.
     LOOK_STEPS = 64, // How often the control group's file is looked for.
@@ -35,6 +36,7 @@ enum {
 
 static const uint64_t ns_per_s = UINT64_C(1000000000);
 static const uint64_t visit_gap_ns = UINT64_C(10000000);
+static const uint64_t visit_most_ns = UINT64_C(100000);
 static const uint64_t never = UINT64_MAX;
 
 // Read by every recorded allocation; written when a visit begins and ends.
@@ -70,6 +72,7 @@ static struct {
     uint64_t means[OH_FORMAT_MEANS];
     uint32_t weight_shift;
     bool sampled;
+    bool with_steps;
     void (*each_second)(uint32_t stack); // NULL: nothing to do.
     uint64_t each_second_ns;             // Not before this.
     struct oh_usage_source usage;
@@ -114,20 +117,19 @@ static void *map_private(uint64_t bytes)
     return head + 1;
 }
 
-void oh_timeline_start(const struct oh_format_header *header, const struct oh_timeline_ops *ops)
+// libc's, not a raw system call: it reads the clock from the vDSO without entering the kernel.
+static uint64_t system_clock_ns(void)
 {
-    static const struct oh_timeline_ops system = {ask_system};
-    void (*each_second)(uint32_t stack) = work.each_second;
-    memset(&work, 0, sizeof work);
-    work.each_second = each_second;
-    work.each_second_ns = ns_per_s;
-    work.ops = ops != NULL ? *ops : system;
-    work.weight_shift = header->weight_shift;
-    work.sampled = header->mode == OH_MODE_SAMPLED;
-    memcpy(work.means, header->means, sizeof work.means);
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * ns_per_s + (uint64_t)ts.tv_nsec;
+}
+
+static void start_steps(void)
+{
     oh_usage_init(&work.usage, "");
-    // The one system call of a step that the start does not make anyhow: a filter that the process was
-    // started under ends it now or never.
+    // The one system call of a step that the start does not make anyhow: a filter that the process
+    // was started under ends it now or never.
     uint8_t written;
     (void)oh_sys_mincore(oh_recording_header(), PAGE, &written);
     oh_steps_init();
@@ -139,6 +141,23 @@ void oh_timeline_start(const struct oh_format_header *header, const struct oh_ti
             (struct sums){(uint32_t)(section->offset / OH_FORMAT_STACK_ALIGN),
                           (uint32_t)(section->bytes / OH_FORMAT_STACK_ALIGN), NULL};
     }
+}
+
+void oh_timeline_start(const struct oh_format_header *header, bool with_steps,
+                       const struct oh_timeline_ops *ops)
+{
+    static const struct oh_timeline_ops system = {ask_system, system_clock_ns};
+    void (*each_second)(uint32_t stack) = work.each_second;
+    memset(&work, 0, sizeof work);
+    work.each_second = each_second;
+    work.each_second_ns = ns_per_s;
+    work.ops = ops != NULL ? *ops : system;
+    work.weight_shift = header->weight_shift;
+    work.sampled = header->mode == OH_MODE_SAMPLED;
+    memcpy(work.means, header->means, sizeof work.means);
+    work.with_steps = with_steps;
+    if (with_steps)
+        start_steps();
     oh_store_release(&due.next_ns, ns_per_s);
 }
 
@@ -363,9 +382,14 @@ static void end_step(uint64_t now_ns)
     work.phase = PHASE_BEGIN;
 }
 
-static void go_on(uint64_t looks)
+static bool has_time(uint64_t began_ns)
 {
-    for (uint64_t done = 0; done < looks && work.phase != PHASE_END;) {
+    return work.ops.clock_ns() - began_ns < visit_most_ns;
+}
+
+static void go_on(uint64_t looks, uint64_t began_ns)
+{
+    for (uint64_t done = 0; done < looks && work.phase != PHASE_END && has_time(began_ns);) {
         void *page = next_page(&work.walk);
         if (page != NULL) {
             done += work.phase == PHASE_BLOCKS ? add_blocks(page) : add_stacks(page);
@@ -390,19 +414,21 @@ static void notice_second(uint64_t now_ns, uint32_t stack)
 // Goes on with a step, or begins one; when it is to be gone on with.
 static uint64_t go_on_with_step(uint64_t now_ns)
 {
-    if (!oh_steps_ready())
+    uint64_t began_ns = work.ops.clock_ns();
+    if (!work.with_steps || !oh_steps_ready())
         return now_ns + ns_per_s;
     uint64_t times = (now_ns - work.visited_ns) / visit_gap_ns;
     times = times < 1 ? 1 : times < MOST_TIMES ? times : MOST_TIMES;
+    work.visited_ns = now_ns;
     if (work.phase == PHASE_BEGIN)
         begin_step(now_ns);
-    go_on(times * LOOKS);
-    work.visited_ns = now_ns;
-    if (work.phase != PHASE_END)
+    bool is_last = work.phase == PHASE_END;
+    go_on(times * LOOKS, began_ns);
+    if (work.phase != PHASE_END || (!is_last && !has_time(began_ns)))
         return now_ns + visit_gap_ns;
-    uint64_t began_ns = work.step.time_ns;
+    uint64_t step_ns = work.step.time_ns;
     end_step(now_ns);
-    return later(began_ns + ns_per_s, now_ns + visit_gap_ns);
+    return later(step_ns + ns_per_s, now_ns + visit_gap_ns);
 }
 
 // Does what is due; when the next visit is.

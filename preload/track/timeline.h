@@ -11,9 +11,10 @@
 // end, as in a copy of the recording, and a block that lives all this time is in it once.
 //
 // A look at a table with much in it is cut into visits: 8,192 entries and at most eight times as
-// many when nobody came by for a while, then nothing for 10 ms. That bounds what one hook has to
-// wait, and a step of a process with a million live blocks takes six seconds. Pages of the tables
-// that were never written are not read: that would make them resident.
+// many when nobody came by for a while, but no further page after 0.1 ms; then nothing for 10 ms.
+// That bounds what one hook has to wait, and a step of a process with a million live blocks takes some
+// seconds. Ranges are looked at in one go, and not when there are more than 8,192. Pages of the
+// tables that were never written are not read: that would make them resident.
 //
 // Threads: any; who gets the word `next_ns` (compare-and-swap) is the one that visits, the others
 // go on. All signals are blocked for the visit, so that no handler leaves it by a jump. Progress:
@@ -39,10 +40,13 @@
 // Seams for tests; NULL: the system's.
 struct oh_timeline_ops {
     void (*usage)(struct oh_usage_source *source, bool look, struct oh_usage *usage);
+    uint64_t (*clock_ns)(void); // How long a visit takes.
 };
 
-// Once, when the tables are there, before oh_track_start.
-void oh_timeline_start(const struct oh_format_header *header, const struct oh_timeline_ops *ops);
+// Once, when the tables are there, before oh_track_start. Without steps there is only what is done
+// each second.
+void oh_timeline_start(const struct oh_format_header *header, bool with_steps,
+                       const struct oh_timeline_ops *ops);
 
 // Has `call` run once a second at most, on the slow path of an allocation that was just recorded, with
 // that one's stack; hooks that are entered meanwhile record nothing. One caller, by a thread alone.

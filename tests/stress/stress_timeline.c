@@ -46,6 +46,11 @@ static void no_usage(struct oh_usage_source *source, bool look, struct oh_usage 
     *usage = (struct oh_usage){1, 2};
 }
 
+static uint64_t no_time(void)
+{
+    return 0;
+}
+
 static uint64_t fast_now(void)
 {
     return (oh_sys_clock_ns(CLOCK_MONOTONIC) - run.began_ns) * RATE;
@@ -53,13 +58,13 @@ static uint64_t fast_now(void)
 
 static void begin(void)
 {
-    static const struct oh_timeline_ops ops = {no_usage};
+    static const struct oh_timeline_ops ops = {no_usage, no_time};
     struct oh_config config;
     oh_tables_config(&config, run.dir, UINT64_C(16) << 20);
     oh_tables_begin(&config);
     for (uint64_t i = 0; i < STACKS; i++)
         run.stacks[i] = oh_tables_stack(OH_KIND_MALLOC, i);
-    oh_timeline_start(oh_recording_header(), &ops);
+    oh_timeline_start(oh_recording_header(), true, &ops);
     run.began_ns = oh_sys_clock_ns(CLOCK_MONOTONIC);
 }
 

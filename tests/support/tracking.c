@@ -53,7 +53,7 @@ void oh_tracking_start(const struct oh_config *config)
     oh_unwind_init();
     oh_modules_init();
     oh_mapping_start(header, tell_phase);
-    oh_timeline_start(header, timeline_ops);
+    oh_timeline_start(header, config->timeline, timeline_ops);
     oh_track_start(header, tell_phase);
 }
 

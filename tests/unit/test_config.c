@@ -29,6 +29,7 @@ static void test_read_of_nothing_gives_the_defaults(void **state)
 
         assert_false(config.disabled);
         assert_false(config.exact);
+        assert_true(config.timeline);
         assert_true(config.sample_bytes == default_sample_bytes);
         assert_true(config.max_bytes == default_max_bytes);
         assert_int_equal(config.max_depth, 128);
@@ -56,6 +57,7 @@ static void test_read_of_good_values_takes_them_all(void **state)
         "OFFHEAP_RUN_TOKEN=18446744073709551615",
         "OFFHEAP_DISABLE=1",
         "OFFHEAP_PROFILE=/tmp/%p.pb.gz",
+        "OFFHEAP_TIMELINE=0",
         NULL,
     };
     struct oh_config config;
@@ -66,6 +68,7 @@ static void test_read_of_good_values_takes_them_all(void **state)
     // then
     assert_true(config.disabled);
     assert_true(config.exact);
+    assert_false(config.timeline);
     assert_true(config.sample_bytes == 65536);
     assert_true(config.max_bytes == UINT64_C(1) << 30);
     assert_int_equal(config.max_depth, 512);

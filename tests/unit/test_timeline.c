@@ -35,7 +35,15 @@ static void fake_usage(struct oh_usage_source *source, bool look, struct oh_usag
     errno = 55;
 }
 
-static const struct oh_timeline_ops ops = {fake_usage};
+static uint64_t spent_ns; // By each look at the clock of a visit.
+
+static uint64_t no_time(void)
+{
+    static uint64_t clock_ns;
+    return clock_ns += spent_ns;
+}
+
+static const struct oh_timeline_ops ops = {fake_usage, no_time};
 
 static void start(const char *dir, bool exact)
 {
@@ -44,7 +52,7 @@ static void start(const char *dir, bool exact)
     config.exact = exact;
     config.sample_bytes = exact ? config.sample_bytes : 4096;
     oh_tables_begin(&config);
-    oh_timeline_start(oh_recording_header(), &ops);
+    oh_timeline_start(oh_recording_header(), true, &ops);
 }
 
 static void hold(uint32_t stack, uint64_t n, uint64_t size)
@@ -254,6 +262,64 @@ static void test_large_table_is_looked_at_in_many_short_visits(void **state)
     oh_scratch_run(visits);
 }
 
+static uint32_t told[8];
+static int told_count;
+
+static void be_told(uint32_t stack)
+{
+    told[told_count++ % 8] = stack;
+    oh_require(!oh_timeline_due(UINT64_MAX - 1)); // No visit in a visit.
+}
+
+static void slow_visits(void *dir)
+{
+    enum { BLOCKS = 3000, PAGE_BLOCKS = 256 };
+    start(dir, true);
+    uint32_t stack = oh_tables_stack(OH_KIND_MALLOC, 1);
+    for (uint64_t n = 1; n <= BLOCKS; n++)
+        hold(stack, n, 64);
+    // given a machine on which two pages take longer than a visit may
+    spent_ns = 60000;
+    uint64_t now = s;
+    int count = 1;
+    oh_timeline_visit(now, 0);
+    while (timeline_count() == 0 && count++ < 1000)
+        oh_timeline_visit(now += 10 * ms, 0);
+    // then a visit looks at one page, and the end has one of its own
+    oh_require(count > BLOCKS / PAGE_BLOCKS && count < 1000);
+    oh_require_equal(timeline.steps[0].inuse_bytes[OH_KIND_MALLOC], BLOCKS * 64);
+}
+
+static void test_visit_ends_when_its_time_is_over(void **state)
+{
+    (void)state;
+    oh_scratch_run(slow_visits);
+}
+
+static void without_steps(void *dir)
+{
+    struct oh_config config;
+    oh_tables_config(&config, dir, UINT64_C(16) << 20);
+    oh_tables_begin(&config);
+    oh_timeline_start(oh_recording_header(), false, &ops);
+    uint32_t stack = oh_tables_stack(OH_KIND_MALLOC, 1);
+    hold(stack, 1, 64);
+    oh_timeline_each_second(be_told);
+    for (uint64_t second = 1; second <= 5; second++)
+        oh_timeline_visit(second * s, stack);
+    // nothing is asked or written, and what is done each second is done
+    oh_require_equal(timeline_count(), 0);
+    oh_require_equal(asked, 0);
+    oh_require(!oh_recording_ready(oh_recording_section(OH_SECTION_STEPS, 0)));
+    oh_require_equal(told_count, 5);
+}
+
+static void test_time_line_that_is_not_wanted_is_none(void **state)
+{
+    (void)state;
+    oh_scratch_run(without_steps);
+}
+
 // Pages of the recording that are in memory.
 static uint64_t pages_in_memory(void)
 {
@@ -313,11 +379,11 @@ static void test_confined_process_asks_the_system_nothing(void **state)
 
 static void many_maps(void *dir)
 {
-    enum { RANGES = 33000, PAGE = 4096 };
+    enum { RANGES = 8300, PAGE = 4096 };
     struct oh_config config;
     oh_tables_config(&config, dir, UINT64_C(128) << 20);
     oh_tables_begin(&config);
-    oh_timeline_start(oh_recording_header(), &ops);
+    oh_timeline_start(oh_recording_header(), true, &ops);
     uint32_t stack = oh_tables_stack(OH_KIND_MMAP, 1);
     hold(oh_tables_stack(OH_KIND_MALLOC, 2), 1, 64);
     for (uint64_t n = 0; n < RANGES; n++)
@@ -380,15 +446,6 @@ static void test_torn_steps_are_left_out_and_told(void **state)
     oh_scratch_run(damaged);
 }
 
-static uint32_t told[8];
-static int told_count;
-
-static void be_told(uint32_t stack)
-{
-    told[told_count++ % 8] = stack;
-    oh_require(!oh_timeline_due(UINT64_MAX - 1)); // No visit in a visit.
-}
-
 static void each_second(void *dir)
 {
     start(dir, true);
@@ -426,6 +483,8 @@ int main(void)
         cmocka_unit_test(test_stacks_remember_the_seconds_of_the_ladder_and_gaps_are_told),
         cmocka_unit_test(test_samples_count_as_much_as_they_stand_for),
         cmocka_unit_test(test_large_table_is_looked_at_in_many_short_visits),
+        cmocka_unit_test(test_visit_ends_when_its_time_is_over),
+        cmocka_unit_test(test_time_line_that_is_not_wanted_is_none),
         cmocka_unit_test(test_step_reads_no_page_that_was_never_written),
         cmocka_unit_test(test_confined_process_asks_the_system_nothing),
         cmocka_unit_test(test_more_ranges_than_a_visit_can_look_at_are_absent),
