@@ -93,6 +93,36 @@ expect_text out.txt 'gap: nothing was recorded for [56]s from '
 expect_status 0 "$OFFHEAP_BIN" memory --json "$recording"
 expect_text out.txt '"gap_after_s": [56]'
 
+note "a fork, closed descriptors, another root"
+grow forked 2 7 0 fork
+expect_status 0 "$OFFHEAP_BIN" memory "$recording"
+expect_text out.txt '^Verdict: +growing: '
+expect_status 0 "$OFFHEAP_BIN" memory --json "$recording"
+expect_no_text out.txt '"malloc": [5-9][0-9]{7},' "the child's 50 MiB are its parent's"
+grow closed 2 7 0 closefrom
+expect_status 0 "$OFFHEAP_BIN" memory --json "$recording"
+expect_text out.txt '"second": [56]\..*"rss": [0-9]+'
+expect_text out.txt '"kind": "growing_c_live"'
+(cd "$OFFHEAP_DIR" && "$OFFHEAP_FIXTURES/grow" 9 0 0 chroot >/dev/null 2>&1)
+if [ $? -eq 77 ]; then
+    note "chroot is not allowed here"
+else
+    grow rooted 2 7 0 chroot
+    expect_status 0 "$OFFHEAP_BIN" memory --json "$recording"
+    expect_text out.txt '"second": [56]\..*"malloc": [0-9]+'
+    expect_no_text out.txt '"second": [56]\..*"rss"' "a resident size without /proc"
+    expect_text out.txt '"kind": "growing_c_live"'
+fi
+
+note "without a time line"
+OFFHEAP_TIMELINE=0
+export OFFHEAP_TIMELINE
+grow off 1 3
+unset OFFHEAP_TIMELINE
+expect_status 0 "$OFFHEAP_BIN" report --growth "$recording"
+expect_text out.txt '^Nothing to compare'
+expect_no_text out.txt '^Time line'
+
 note "a process that does not grow"
 grow still 99 6
 expect_status 0 "$OFFHEAP_BIN" report --growth "$recording"

@@ -34,7 +34,7 @@ done
 # The library alone would have to open a file: it leaves the recording, which says so.
 note "the library alone"
 expect_status 0 env LD_PRELOAD="$OFFHEAP_LIB" OFFHEAP_EXACT=1 OFFHEAP_PROFILE="$PWD/alone.pb.gz" \
-    "$program" prctl 1
+    "$program" prctl 3
 expect_text out.txt '^alive$'
 cp out.txt alone.out
 [ ! -e alone.pb.gz ] || fail "a profile was written in a sandbox"
@@ -44,6 +44,10 @@ expect_text out.txt 'OFFHEAP_PROFILE: not written: the process has confined itse
 expect_no_text out.txt 'still running|killed'
 expect_status 0 "$OFFHEAP_BIN" export -o alone.pb.gz "$1"
 check_kept alone.out alone.pb.gz
+# The time line goes on, without what the system would have to be asked for.
+expect_status 0 "$OFFHEAP_BIN" memory --json "$1"
+expect_text out.txt '"second": 2\..*"malloc": [0-9]+'
+expect_no_text out.txt '"rss"' "the system was asked"
 rm -f recordings/*
 
 note "strict"
