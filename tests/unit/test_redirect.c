@@ -13,8 +13,15 @@
 #include "support/child.h"
 #include "support/cmocka.h"
 #include "support/fault.h"
+#include "support/threads.h"
 
 enum { ADDED = 100000, CODE_ALIGN = 16 };
+
+#if defined(__SANITIZE_THREAD__)
+static const bool is_alone = false; // The sanitizer has a thread of its own.
+#else
+static const bool is_alone = true;
+#endif
 
 typedef long function(long value);
 
@@ -177,6 +184,53 @@ static void test_a_recursive_function_meets_the_hook_each_time(void **state)
     oh_child_must_pass(redirect_recursive, NULL);
 }
 
+// Of a function with as many arguments as there are registers for nothing is told but them.
+typedef long function_of_six(long, long, long, long, long, long);
+
+static long hook_of_six(long a, long b, long c, long d, long e, long f)
+{
+    return ((((a * 10 + b) * 10 + c) * 10 + d) * 10 + e) * 10 + f;
+}
+
+static void redirect_for_good(void *arg)
+{
+    (void)arg;
+    function_of_six *called;
+    const void *address = (const void *)(uintptr_t)&oh_test_plain;
+    memcpy(&called, &address, sizeof called);
+    struct oh_redirect redirect = redirect_of(oh_test_plain, oh_test_size_plain);
+    redirect.arguments = OH_REDIRECT_FOR_GOOD;
+    redirect.hook = (const void *)(uintptr_t)&hook_of_six;
+    oh_redirect_prepare(&redirect, 1);
+    oh_require_equal(oh_redirect_apply(&redirect), OH_REFUSED_none);
+    oh_require_equal(called(1, 2, 3, 4, 5, 6), 123456);
+}
+
+static void test_a_function_is_redirected_for_good_with_all_its_arguments(void **state)
+{
+    (void)state;
+    oh_child_must_pass(redirect_for_good, NULL);
+}
+
+static void look_at_threads(uint32_t number, void *arg)
+{
+    (void)number;
+    (void)arg;
+    oh_require(oh_redirect_has_other_threads());
+}
+
+static void count_threads(void *arg)
+{
+    oh_require(!is_alone || !oh_redirect_has_other_threads());
+    oh_threads_run(1, look_at_threads, arg);
+}
+
+static void test_other_threads_are_noticed(void **state)
+{
+    (void)state;
+    oh_child_must_pass(count_threads, NULL);
+}
+
 static void refuse_without_memory(void *arg)
 {
     (void)arg;
@@ -229,6 +283,8 @@ int main(void)
         cmocka_unit_test(test_functions_of_every_kind_run_as_before_or_are_refused),
         cmocka_unit_test(test_a_tail_call_goes_on_to_its_target),
         cmocka_unit_test(test_a_recursive_function_meets_the_hook_each_time),
+        cmocka_unit_test(test_a_function_is_redirected_for_good_with_all_its_arguments),
+        cmocka_unit_test(test_other_threads_are_noticed),
         cmocka_unit_test(test_a_kernel_that_allows_no_code_refuses_and_changes_nothing),
         cmocka_unit_test(test_code_that_cannot_be_written_refuses_and_stays),
         cmocka_unit_test(test_a_function_that_is_nowhere_and_too_many_are_refused),
