@@ -25,6 +25,20 @@ verdict growing_c_live
 stop
 recorded=exact
 
+note "the stacks' change has the error of the verdict"
+recorded=sampled
+start "$hold" leak 200 10
+sleep 2 # What came in the second of the first look counts as new.
+expect_status 0 "$OFFHEAP_BIN" memory --watch 4s "$pid"
+awk '
+    /^Verdict: +growing: C live/ { split($0, part, "±"); split(part[2], word, " "); said = word[1] word[2] }
+    /^  all / { shown = $NF; sub(/.*±/, "", $0); split($0, word, " "); shown = word[1] word[2] }
+    function kib(text) { return text ~ /MiB$/ ? text * 1024 : text + 0 }
+    END { exit !(kib(said) > 0 && kib(shown) < 1.3 * kib(said) && kib(shown) > 0.7 * kib(said)) }' out.txt ||
+    { fail "two errors for one change"; grep -E '^Verdict|^  all' out.txt; }
+stop
+recorded=exact
+
 note "large blocks"
 start "$hold" large 20 40
 look --watch 2s
@@ -59,7 +73,7 @@ stop
 
 note "^C: what was seen until then is shown"
 start "$hold" leak 8 20
-expect_status 0 timeout --preserve-status -s INT 2 "$OFFHEAP_BIN" memory --json --watch 10s "$pid"
+expect_status 0 timeout --preserve-status -s INT 5 "$OFFHEAP_BIN" memory --json --watch 10s "$pid"
 cp out.txt look.json
 verdict growing_c_live
 stop

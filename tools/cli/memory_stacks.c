@@ -10,11 +10,22 @@
 #include "base/human.h"
 #include "base/path.h"
 #include "cli/growth.h"
+#include "offheap/block.h"
 #include "pprof/export.h"
 #include "report/diff.h"
 #include "report/render.h"
 
 enum { OH_MEMORY_STACKS = 5 };
+
+// The second of the first look, rounded as blocks round their times.
+static uint32_t second_of_first(struct oh_watch *watch)
+{
+    const uint64_t ns_per_s = 1000000000u;
+    const uint64_t start_ns = watch->first.view.header->start_monotonic_ns;
+    const uint64_t looked_ns = watch->looks[0].time_ns;
+    const uint64_t second = looked_ns > start_ns ? (looked_ns - start_ns) / ns_per_s : 0;
+    return oh_block_unpack_time(oh_block_pack_time((uint32_t)second));
+}
 
 int oh_memory_stacks_print(FILE *out, struct oh_watch *watch, struct oh_err *err)
 {
@@ -23,11 +34,14 @@ int oh_memory_stacks_print(FILE *out, struct oh_watch *watch, struct oh_err *err
     if (!watch->has_first || !watch->has_last) {
         return 0;
     }
-    int result = oh_export_build(&watch->first, NULL, 0, &older, NULL, err);
+    // Both looks share the samples of what was there before: only what came since has an error.
+    const struct oh_export_moment first = {.errors_since_s = UINT32_MAX};
+    const struct oh_export_moment last = {.errors_since_s = second_of_first(watch)};
+    int result = oh_export_build_moment(&watch->first, NULL, 0, &first, &older, NULL, err);
     if (result < 0) {
         return result;
     }
-    result = oh_export_build(&watch->last, NULL, 0, &newer, NULL, err);
+    result = oh_export_build_moment(&watch->last, NULL, 0, &last, &newer, NULL, err);
     if (result == 0) {
         const struct oh_report_query query = {.sort = OH_VALUE_INUSE_SPACE,
                                               .limit = OH_MEMORY_STACKS};
