@@ -37,6 +37,10 @@ static void set_steps(double live, double live_step, double maps, double maps_st
         step->inuse_bytes[OH_KIND_MALLOC] = (uint64_t)(live_now * mib);
         step->inuse_bytes[OH_KIND_MMAP] = (uint64_t)(maps_now * mib);
         step->resident_bytes = (uint64_t)((live_now + maps_now + rest + t * rest_step) * mib);
+        if (t + 1 == PAST) {
+            past.before[OH_KIND_MALLOC] = live_now * mib;
+            past.before[OH_KIND_MMAP] = maps_now * mib;
+        }
         past.held[OH_KIND_MALLOC].bytes = live_now * mib;
         past.held[OH_KIND_MMAP].bytes = maps_now * mib;
     }
@@ -91,6 +95,9 @@ static void test_growth_that_c_does_not_account_for_is_gos_or_the_allocators(voi
     assert_only(OH_FINDING_OTHER, "growing: the resident size beyond C live and C's maps: what");
     past.is_go = true;
     assert_only(OH_FINDING_GO, "Go's heap, or what the allocator keeps, +54.0 MiB in 54 s");
+    assert_non_null(strstr(verdict.findings[0].text, "; the Go runtime mapped nothing more"));
+    timeline.steps[SECONDS - 1].inuse_bytes[OH_KIND_GO_RUNTIME] = (uint64_t)(64 * mib);
+    assert_only(OH_FINDING_GO, "; the Go runtime mapped 64.0 MiB more meanwhile");
 }
 
 static void test_small_leak_beside_gos_growth_is_told_second(void **state)

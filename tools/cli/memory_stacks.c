@@ -64,7 +64,8 @@ int oh_memory_past_print(FILE *out, struct oh_reader *reader, const struct oh_me
                   "\nThe process is gone, and with it what was resident. What it had allocated "
                   "and not freed:\n");
     oh_table_print_held(out, report->past);
-    (void)fprintf(out, "\nBy stacks: offheap report %s\n", report->what);
+    (void)fprintf(out, "\nBy stacks: offheap report %s\nGrowth:    offheap report --growth %s\n",
+                  report->what, report->what);
     oh_table_print_verdict(out, report);
     return oh_growth_print_changes(out, reader, &query, err);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "memory/trend.h"
+#include "offheap/step.h"
 #include "profile/arena.h"
 #include "profile/holdings.h"
 #include "profile/writer.h"
@@ -36,6 +37,8 @@ static int add_stack(void *arg, const struct oh_view_stack *stack)
     if (stack->kind < OH_KIND_COUNT) {
         sum->past->held[stack->kind].bytes += (double)held.bytes;
         sum->past->held[stack->kind].objects += (double)held.objects * sum->unit;
+        sum->past->before[stack->kind] +=
+            (double)oh_step_unpack(oh_step_at(&stack->steps, sum->past->past_s));
         sum->variance += held.bytes_variance;
     }
     return 0;
@@ -78,9 +81,9 @@ struct oh_series {
     double live[OH_PAST_VALUES];
     double maps[OH_PAST_VALUES];
     double resident[OH_PAST_STEPS];
-    double
-        rest[OH_PAST_STEPS]; // Of the resident size, what C live and C's maps do not account for.
-    size_t count;            // Of steps.
+    double rest[OH_PAST_STEPS]; // Resident, and neither C live nor in C maps.
+    double go_mapped[OH_PAST_STEPS];
+    size_t count; // Of steps.
     bool has_maps, has_resident;
     double seconds;      // From the first to the end,
     double step_seconds; // and to the newest step.
@@ -98,6 +101,7 @@ static void add_step(struct oh_series *series, const struct oh_format_step *step
     series->live[i] = (double)step->inuse_bytes[OH_KIND_MALLOC];
     series->maps[i] = known(step->inuse_bytes[OH_KIND_MMAP], &series->has_maps) +
                       known(step->inuse_bytes[OH_KIND_SHM], &series->has_maps);
+    series->go_mapped[i] = known(step->inuse_bytes[OH_KIND_GO_RUNTIME], &series->has_maps);
     series->resident[i] = known(step->resident_bytes, &series->has_resident);
     series->rest[i] = series->resident[i] - series->live[i] - series->maps[i];
 }
@@ -121,6 +125,9 @@ static void collect(const struct oh_past *past, struct oh_series *series)
     }
     series->step_seconds = newest - past->past_s;
     series->seconds = fmax((double)past->end_s - past->past_s, series->step_seconds);
+    // The steps lie further apart than what the stacks remember: as in the table of stacks.
+    series->live[0] = past->before[OH_KIND_MALLOC];
+    series->maps[0] = past->before[OH_KIND_MMAP] + past->before[OH_KIND_SHM];
     series->live[series->count] = past->held[OH_KIND_MALLOC].bytes;
     series->maps[series->count] = past->held[OH_KIND_MMAP].bytes + past->held[OH_KIND_SHM].bytes;
 }
@@ -231,8 +238,14 @@ static void judge_rest(const struct oh_past *past, const struct oh_series *serie
                       "allocator keeps"
                     : "the resident size beyond C live and C's maps: what the allocator keeps, "
                       "thread stacks, files"};
-    if (series->has_resident && series->has_maps) {
-        (void)judge(&part, verdict);
+    const double mapped = series->go_mapped[series->count - 1] - series->go_mapped[0];
+    if (!series->has_resident || !series->has_maps) {
+        return;
+    }
+    struct oh_finding *const finding = judge(&part, verdict);
+    if (past->is_go) {
+        oh_finding_say(finding, "; the Go runtime mapped %s more meanwhile",
+                       mapped > 0 ? oh_size_of(mapped).text : "nothing");
     }
 }
 

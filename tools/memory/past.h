@@ -5,8 +5,8 @@
 // C's maps to the byte (or estimated), and the resident size as a whole. So the growth of all else,
 // Go's heap or what the allocator keeps, is known only as what C does not account for.
 //
-// Judged as several looks at a process are (verdict, trend), at up to ten steps at equal distances
-// between past_s and the newest one, and at what the recording holds at its end.
+// Judged as several looks at a process are (verdict, trend): at past_s, at up to nine steps at equal
+// distances between it and the newest one, and at what the recording holds at its end.
 
 #ifndef OH_MEMORY_PAST_H
 #define OH_MEMORY_PAST_H
@@ -33,7 +33,8 @@ struct oh_past {
     bool is_exact;
     bool is_go;
     struct oh_past_held held[OH_KIND_COUNT];
-    double error; // One standard error of what C live grew by since past_s.
+    double before[OH_KIND_COUNT]; // Bytes at past_s, as the stacks remember them.
+    double error;                 // One standard error of what C live grew by since past_s.
 };
 
 // Reads what was held at the end. timeline must outlive past.
