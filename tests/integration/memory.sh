@@ -7,7 +7,7 @@
 hold=$OFFHEAP_FIXTURES/hold
 
 note "blocks that are kept"
-for sort in leak large; do
+for sort in leak large advised; do
     start "$hold" "$sort" 64
     look
     within "C live of $sort" "$(number c_live)" "$(truth c_live)" 0 "$(percent 1 "$(truth c_live)")"
@@ -74,12 +74,14 @@ stop
 
 note "not recorded"
 recorded=no
-start "$hold" leak 64
-look
-within "malloc's areas" "$(number allocator_unsplit)" "$(truth c_live)" 0 \
-    "$(percent 12 "$(truth c_live)")"
-expect_text look.json 'is not recorded: it was started without'
-stop
+for sort in leak advised; do
+    start "$hold" "$sort" 64
+    look
+    within "malloc's areas" "$(number allocator_unsplit)" "$(truth c_live)" 0 \
+        "$(percent 12 "$(truth c_live)")"
+    expect_text look.json 'is not recorded: it was started without'
+    stop
+done
 recorded=exact
 
 note "which part of each stack's is resident"

@@ -86,6 +86,7 @@ if [ "$(id -u)" -eq 0 ] && mkdir "$group" 2>/dev/null; then
         pid=$!
         started="$started $pid"
         sleep 0.2
+        rm -f program.out # An earlier program was ready, too.
         # shellcheck disable=SC2016
         LD_PRELOAD=$OFFHEAP_LIB OFFHEAP_EXACT=1 sh -c 'echo $$ >"$1/cgroup.procs" && exec "$2" leak 10 10' \
             sh "$group" "$hold" >program.out 2>program.err &

@@ -68,6 +68,28 @@ static int each_gap(struct oh_claiming *c, oh_map_test_fn *test, oh_gap_fn *fn)
     return result == 0 ? merge(c) : result;
 }
 
+// The same where maps that lie side by side are one, as what an allocator maps can become two by
+// advice that a program gives for a part of a block (numpy wants huge pages inside of its arrays).
+// fn gets the first of them.
+static int each_joined_gap(struct oh_claiming *c, oh_map_test_fn *test, oh_gap_fn *fn)
+{
+    const struct oh_smaps *const smaps = c->facts->smaps;
+    int result = 0;
+    for (size_t i = 0; i < smaps->count && result == 0; i++) {
+        struct oh_gap_walk walk = {.claiming = c, .fn = fn, .map = i};
+        const struct oh_smap *const first = &smaps->maps[i];
+        if (!test(first)) {
+            continue;
+        }
+        while (i + 1 < smaps->count && test(&smaps->maps[i + 1]) &&
+               smaps->maps[i + 1].start == smaps->maps[i].end) {
+            i++;
+        }
+        result = oh_cover_each(c->cover, first->start, smaps->maps[i].end, take_gap, &walk);
+    }
+    return result == 0 ? merge(c) : result;
+}
+
 // The kernel's names, and files.
 static int claim_named(struct oh_claiming *c)
 {
@@ -160,12 +182,12 @@ static int claim_own(struct oh_claiming *c)
     if (!oh_pages_has_memory(c->facts->pages)) {
         return 0;
     }
-    int result = each_gap(c, is_writable_memory, find_arenas);
+    int result = each_joined_gap(c, is_writable_memory, find_arenas);
     if (result == 0) {
-        result = each_gap(c, is_writable_memory, find_threads);
+        result = each_joined_gap(c, is_writable_memory, find_threads);
     }
     if (result == 0) {
-        result = each_gap(c, is_writable_memory, find_blocks);
+        result = each_joined_gap(c, is_writable_memory, find_blocks);
     }
     return result == 0 && c->facts->view != NULL ? each_gap(c, is_writable_memory, find_recorder)
                                                  : result;
@@ -279,7 +301,7 @@ static int claim_by_place(struct oh_claiming *c)
     const bool was_read = oh_pages_has_memory(facts->pages) && c->budget > 0;
     int result = was_read ? 0 : each_gap(c, is_writable_memory, find_shape);
     if (result == 0 && facts->live != NULL) {
-        result = each_gap(c, is_writable_memory, find_live);
+        result = each_joined_gap(c, is_writable_memory, find_live);
     }
     if (result == 0) {
         result = each_gap(c, is_writable_memory, find_behind);
