@@ -374,7 +374,7 @@ static void watch_loader(void)
 void oh_allocators_init(bool in_hook)
 {
     const struct link_map *executable = _r_debug.r_map;
-    struct front front = {(uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "malloc"), in_hook};
+    struct front front = {oh_dynamic_first("malloc"), in_hook};
     if (executable == NULL)
         return;
     if (is_ours(front.code))

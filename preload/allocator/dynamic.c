@@ -87,6 +87,17 @@ bool oh_dynamic_find(const struct oh_dynamic *dynamic, const char *name, struct 
     }
 }
 
+uint64_t oh_dynamic_first(const char *name)
+{
+    struct oh_dynamic dynamic;
+    struct oh_elf_span span;
+    for (const struct link_map *map = _r_debug.r_map; map != NULL; map = map->l_next) {
+        if (oh_dynamic_open(&dynamic, map) && oh_dynamic_find(&dynamic, name, &span))
+            return span.begin;
+    }
+    return 0;
+}
+
 const char *oh_dynamic_slot(const struct oh_dynamic *dynamic, uint64_t slot)
 {
     for (uint64_t i = 0; i < dynamic->slot_count && dynamic->slots != NULL; i++) {

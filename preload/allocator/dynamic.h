@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a loaded module exports and imports, read from its own tables in memory, without the loader's
-// lock and without its search order. For modules that stay loaded meanwhile: from our constructor, or
+// lock. For modules that stay loaded meanwhile: from our constructor, or
 // from inside the loader. No state.
 
 #ifndef OH_ALLOCATOR_DYNAMIC_H
@@ -28,6 +28,11 @@ bool oh_dynamic_open(struct oh_dynamic *dynamic, const struct link_map *map);
 
 // Where the function lies that the module defines under this name: addresses, load base included.
 bool oh_dynamic_find(const struct oh_dynamic *dynamic, const char *name, struct oh_elf_span *out);
+
+// Where the function lies that the name means for the program, by the order of the modules that it
+// was started with; 0: in none. The definition itself: dlsym gives, in a program that is not PIE and
+// takes the function's address, a stub in the program.
+uint64_t oh_dynamic_first(const char *name);
 
 // The name by which the function is bound whose address the loader puts into the word at `slot`;
 // NULL: there is no such word.

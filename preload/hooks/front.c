@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hooks/front.h"
 
-#include <dlfcn.h>
 #include <link.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -92,8 +91,7 @@ static void tell(const struct link_map *front)
 void oh_front_init(void)
 {
     struct oh_elf_span mark;
-    uint64_t first = (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "mmap");
-    const struct link_map *front = map_of(first);
+    const struct link_map *front = map_of(oh_dynamic_first("mmap"));
     const struct link_map *ours = map_of((uint64_t)(uintptr_t)&oh_front_init);
     if (front == NULL || ours == NULL || front == ours)
         return;

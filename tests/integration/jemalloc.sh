@@ -103,6 +103,48 @@ expect_status 0 "$OFFHEAP_BIN" report --sort alloc_space early_thread.pb.gz
 expect_text out.txt '.malloc, jemalloc.: not recorded, because other threads were running'
 expect_no_text out.txt 'by_mallocx'
 
+note "an allocator before us, of a program that knows malloc by a stub of its own"
+cat >front.c <<'END'
+#include <stddef.h>
+#include <string.h>
+static char pool[1 << 24] __attribute__((aligned(16)));
+static size_t used;
+void *malloc(size_t size)
+{
+    size_t *head = (size_t *)(pool + used);
+    used += (size + 31) / 16 * 16;
+    head[0] = size;
+    return head + 2;
+}
+void free(void *block)
+{
+    if (block != NULL)
+        ((size_t *)block)[-2] = 0;
+}
+void *calloc(size_t count, size_t size) { return memset(malloc(count * size), 0, count * size); }
+void *realloc(void *old, size_t size)
+{
+    size_t had = old == NULL ? 0 : ((size_t *)old)[-2];
+    return memcpy(malloc(size), old == NULL ? pool : old, had < size ? had : size);
+}
+END
+cat >stub.c <<'END'
+#include <stdlib.h>
+int main(void)
+{
+    void *(*volatile by_address)(size_t) = malloc;
+    for (int i = 0; i < 100; i++)
+        *(volatile char *)by_address(10000) = 1;
+    return 0;
+}
+END
+cc -O1 -fno-builtin -shared -fPIC -o libfront.so front.c || fail "no allocator"
+cc -fno-pie -no-pie -o stub stub.c || fail "no program"
+mkdir -p front.d
+LD_PRELOAD="$PWD/libfront.so:$OFFHEAP_LIB" OFFHEAP_EXACT=1 OFFHEAP_DIR=$PWD/front.d ./stub
+expect_status 0 "$OFFHEAP_BIN" report "$(find front.d -name 'stub.*')"
+expect_text out.txt '^ +1 +977 KiB +100 '
+
 # statistics NAME COMMAND...: the words of struct oh_format_jemalloc after a run.
 statistics()
 {
