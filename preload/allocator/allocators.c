@@ -291,15 +291,15 @@ static bool has_symbols(void)
     return found;
 }
 
-// By the symbols of its file. False: it holds no jemalloc, as far as they tell.
-static bool take_symbols(struct oh_foreign *c)
+// By the symbols of its file: what oh_allocator_find answers.
+static int take_symbols(struct oh_foreign *c)
 {
     struct oh_image image;
     if (!has_symbols() || oh_image_open(&image, "/proc/self/exe", NULL) < 0)
-        return false;
-    bool found = oh_allocator_find(&image.elf, &c->symbols) == 0;
+        return -ENODATA;
+    int found = oh_allocator_find(&image.elf, &c->symbols);
     oh_image_close(&image);
-    for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS && found; i++)
+    for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS && found == 0; i++)
         move(&c->symbols.function[i], c->map->l_addr);
     for (size_t i = 0; i < c->symbols.code_count; i++)
         move(&c->symbols.code[i], c->map->l_addr);
@@ -310,7 +310,12 @@ static void look_at_executable(const struct link_map *map, const struct front *f
 {
     begin(&work, map);
     work.is_executable = true;
-    work.is_jemalloc = take_symbols(&work);
+    int found = take_symbols(&work);
+    work.is_jemalloc = found == 0;
+    if (found == -ENOTSUP)
+        oh_recording_add_note(
+            "the executable has jemalloc in it, but link-time optimization has taken its functions "
+            "apart: what is allocated by them is not recorded");
     if (work.is_jemalloc) {
         work.has_own_operators = true;
         drop_foreign_operators(&work);

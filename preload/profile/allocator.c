@@ -4,16 +4,12 @@
 #include <errno.h>
 #include <string.h>
 
-// A name that only jemalloc has, and others that it has with the same prefix.
-#define OH_MARK "mallocx"
+// Names that only jemalloc has: of a function, and others that it has with the same prefix; and of a
+// variable, which is there also where link-time optimization has left nothing of the functions.
+static const char function_mark[] = "mallocx";
+static const char variable_mark[] = "malloc_message";
 
-enum {
-    MARK_BYTES = sizeof OH_MARK,
-    PREFIXES_MAX = 16,
-    SIBLINGS = 3,
-    LOCALS_MAX = 65536,
-    NEAR_BYTES = 16384
-};
+enum { PREFIXES_MAX = 16, SIBLINGS = 3, LOCALS_MAX = 65536, NEAR_BYTES = 16384 };
 
 static const struct oh_allocator_facts facts[OH_ALLOCATOR_FUNCTIONS] = {
 #define OH_ALLOCATOR_FUNCTION(name, arguments, shape) \
@@ -68,6 +64,14 @@ static bool begins(const char *name, const char *with)
     return strncmp(name, with, strlen(with)) == 0;
 }
 
+// What link-time optimization makes of a function: "je_mallocx.constprop.0" takes other arguments, and
+// the program calls that. What was only moved aside because it is seldom run has its name, too.
+static bool is_part_of(const char *name, const char *function)
+{
+    const char *rest = name + strlen(function);
+    return begins(name, function) && rest[0] == '.' && !begins(rest, ".cold");
+}
+
 static bool is_near(const struct oh_elf_span *a, const struct oh_elf_span *b)
 {
     return a->begin <= b->end + NEAR_BYTES && b->begin <= a->end + NEAR_BYTES;
@@ -108,8 +112,10 @@ static void take(const Elf64_Sym *symbol, const char *name, struct oh_allocator_
     bool is_own = is_own_name(name, out);
     for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS && (has_prefix || is_operator); i++) {
         const char *rest = facts[i].has_prefix ? name + prefix : name;
-        if (!(facts[i].has_prefix ? has_prefix : is_operator) || rest[0] != facts[i].name[0] ||
-            strcmp(rest, facts[i].name) != 0)
+        if (!(facts[i].has_prefix ? has_prefix : is_operator) || rest[0] != facts[i].name[0])
+            continue;
+        out->is_taken_apart |= facts[i].has_prefix && is_part_of(rest, facts[i].name);
+        if (strcmp(rest, facts[i].name) != 0)
             continue;
         is_own |= facts[i].has_prefix;
         out->function[i] =
@@ -119,9 +125,9 @@ static void take(const Elf64_Sym *symbol, const char *name, struct oh_allocator_
         take_code(symbol, out);
 }
 
-static bool is_function(const struct table *table, const Elf64_Sym *symbol)
+static bool is_a(const struct table *table, const Elf64_Sym *symbol, unsigned type)
 {
-    return ELF64_ST_TYPE(symbol->st_info) == STT_FUNC && symbol->st_shndx != SHN_UNDEF &&
+    return ELF64_ST_TYPE(symbol->st_info) == type && symbol->st_shndx != SHN_UNDEF &&
            symbol->st_value != 0 && symbol->st_value <= UINT64_MAX - symbol->st_size &&
            symbol->st_name < table->names.len;
 }
@@ -131,7 +137,7 @@ static void take_all(const struct table *table, struct oh_allocator_symbols *out
     Elf64_Sym symbol;
     for (size_t at = 0; table->symbols.len - at >= sizeof symbol; at += sizeof symbol) {
         memcpy(&symbol, table->symbols.data + at, sizeof symbol);
-        if (is_function(table, &symbol))
+        if (is_a(table, &symbol, STT_FUNC))
             take(&symbol, (const char *)table->names.data + symbol.st_name, out);
     }
 }
@@ -145,36 +151,51 @@ static bool is_complete(const struct oh_allocator_symbols *found)
     return found->function[OH_ALLOCATOR_mallocx].begin != 0;
 }
 
-static bool try_prefix(const struct table *table, const char *text, size_t len,
-                       struct oh_allocator_symbols *out)
+// 0, -ENOENT, or -ENOTSUP: functions that have jemalloc's own names are there, but not all of those
+// that matter. is_sure: none of another kind has the mark that was found.
+static int try_prefix(const struct table *table, const char *text, size_t len, bool is_sure,
+                      struct oh_allocator_symbols *out)
 {
     memset(out, 0, sizeof *out);
     if (!is_prefix(text, len))
-        return false;
+        return -ENOENT;
     memcpy(out->prefix, text, len);
     take_all(table, out);
-    return is_complete(out);
+    bool complete = is_complete(out);
+    if (complete && !out->is_taken_apart)
+        return 0;
+    return complete || (is_sure && out->code_count != 0) ? -ENOTSUP : -ENOENT;
 }
 
-// Among the symbols at [at, end) of the table.
-static bool find_among(const struct table *table, size_t at, size_t end,
-                       struct oh_allocator_symbols *out)
+// The length of what stands before the mark at the end of the name; -1: it has no such end.
+static long before_mark(const char *name, const char *mark)
+{
+    size_t len = strlen(name), mark_len = strlen(mark);
+    return len >= mark_len && memcmp(name + len - mark_len, mark, mark_len) == 0
+               ? (long)(len - mark_len)
+               : -1;
+}
+
+// Among the symbols at [at, end) of the table. What try_prefix answers, of several the best.
+static int find_among(const struct table *table, size_t at, size_t end,
+                      struct oh_allocator_symbols *out)
 {
     Elf64_Sym symbol;
-    int tries = 0;
-    for (; end - at >= sizeof symbol && tries < PREFIXES_MAX; at += sizeof symbol) {
+    int tries = 0, found = -ENOENT;
+    for (; end - at >= sizeof symbol && tries < PREFIXES_MAX && found != 0; at += sizeof symbol) {
         memcpy(&symbol, table->symbols.data + at, sizeof symbol);
-        if (!is_function(table, &symbol))
+        bool is_function = is_a(table, &symbol, STT_FUNC);
+        if (!is_function && !is_a(table, &symbol, STT_OBJECT))
             continue;
         const char *name = (const char *)table->names.data + symbol.st_name;
-        size_t len = strlen(name) + 1;
-        if (len < MARK_BYTES || memcmp(name + len - MARK_BYTES, OH_MARK, MARK_BYTES) != 0)
+        long prefix = before_mark(name, is_function ? function_mark : variable_mark);
+        if (prefix < 0)
             continue;
-        if (try_prefix(table, name, len - MARK_BYTES, out))
-            return true;
+        int tried = try_prefix(table, name, (size_t)prefix, !is_function, out);
+        found = tried == -ENOENT ? found : tried;
         tries++;
     }
-    return false;
+    return found;
 }
 
 // A large Go program has some hundred thousand local symbols, its own functions, whose names would
@@ -186,12 +207,12 @@ int oh_allocator_find(const struct oh_elf *elf, struct oh_allocator_symbols *out
     memset(out, 0, sizeof *out);
     if (!open_table(elf, &table))
         return -ENODATA;
-    if (find_among(&table, table.global, table.symbols.len, out) ||
-        (table.global <= LOCALS_MAX * sizeof(Elf64_Sym) &&
-         find_among(&table, 0, table.global, out)))
-        return 0;
-    memset(out, 0, sizeof *out);
-    return -ENOENT;
+    int found = find_among(&table, table.global, table.symbols.len, out);
+    if (found == -ENOENT && table.global <= LOCALS_MAX * sizeof(Elf64_Sym))
+        found = find_among(&table, 0, table.global, out);
+    if (found != 0)
+        memset(out, 0, sizeof *out);
+    return found;
 }
 
 bool oh_allocator_has_messages(const struct oh_elf *elf)

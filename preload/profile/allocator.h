@@ -51,6 +51,7 @@ struct oh_allocator_symbols {
     // near neighbours: functions of theirs without such names. In no order.
     struct oh_elf_span code[OH_ALLOCATOR_CODE_MAX];
     size_t code_count;
+    bool is_taken_apart; // Of a function there is another form, for some of its callers.
     // ELF addresses (without load base), 0 and 0 where there is none.
     struct oh_elf_span function[OH_ALLOCATOR_FUNCTIONS];
 };
@@ -58,8 +59,9 @@ struct oh_allocator_symbols {
 const struct oh_allocator_facts *oh_allocator_facts(enum oh_allocator_function function);
 
 // 0: *out is the jemalloc inside the image. -ENODATA: the image has no symbol table, so that it cannot
-// be known. -ENOENT: there is none, or the linker was told to hide it, and it is one among more than
-// 65,536 local symbols.
+// be known. -ENOTSUP: there is one, whose functions link-time optimization has taken into their callers
+// or made others of. -ENOENT: there is none, or the linker was told to hide it, and it is one among more
+// than 65,536 local symbols.
 int oh_allocator_find(const struct oh_elf *elf, struct oh_allocator_symbols *out);
 
 // Whether the image holds jemalloc's messages, which no build leaves out: for one without symbols.

@@ -164,6 +164,20 @@ for name in jemalloc jemalloc_je jemalloc_static; do
 done
 statistics leak "$OFFHEAP_FIXTURES/leak" | grep -Eq '^( +0){7}$' || fail "statistics without jemalloc"
 
+note "taken apart by link-time optimization, as far as its symbols tell"
+objcopy --redefine-sym je_mallocx=je_mallocx.constprop.0 "$OFFHEAP_FIXTURES/jemalloc_je" apart_mallocx
+objcopy --redefine-sym je_rallocx=je_rallocx.constprop.0 "$OFFHEAP_FIXTURES/jemalloc_je" apart_rallocx
+for name in apart_mallocx apart_rallocx; do
+    run_fixture $name 0 ./$name
+    expect_text $name.err 'link-time optimization has taken its functions apart'
+    expect_status 0 "$OFFHEAP_BIN" report --sort alloc_space $name.pb.gz
+    expect_text out.txt 'link-time optimization has taken its functions apart'
+    expect_no_text out.txt 'by_malloc|by_rallocx'
+done
+# As what is seldom run is moved aside in any build.
+objcopy --add-symbol je_free.cold=.text:0x10,function,local "$OFFHEAP_FIXTURES/jemalloc_je" cold_je
+check cold_je ./cold_je
+
 note "stripped"
 cp "$OFFHEAP_FIXTURES/jemalloc_je" stripped_je
 cp "$OFFHEAP_FIXTURES/jemalloc_static" stripped_static

@@ -131,6 +131,12 @@ void oh_run_tell_allocator(const char *program, const char *allocator)
             "%s has jemalloc in it (%smalloc): its functions are redirected when it starts%s",
             program, symbols.prefix,
             allocator != NULL ? "; --allocator changes only what its libraries allocate" : "");
+    } else if (found == -ENOTSUP) {
+        oh_cli_note(
+            "%s has jemalloc in it, but link-time optimization has taken its functions apart: "
+            "what it allocates by them is not recorded\ntry: a build of jemalloc without "
+            "-flto",
+            program);
     } else if (hints) {
         oh_cli_note("%s has jemalloc in it but no symbol table: where its functions are cannot be "
                     "known, and what it allocates by them may be missing\ntry: a build that is not "
