@@ -199,8 +199,8 @@ static int find_among(const struct table *table, size_t at, size_t end,
 }
 
 // A large Go program has some hundred thousand local symbols, its own functions, whose names would
-// have to be read from the disk at every start; what the linker was told to hide is not looked for
-// among so many.
+// have to be read from the disk at every start. A jemalloc that the linker was told to hide still has
+// a global variable that tells of it.
 int oh_allocator_find(const struct oh_elf *elf, struct oh_allocator_symbols *out)
 {
     struct table table;
@@ -213,6 +213,14 @@ int oh_allocator_find(const struct oh_elf *elf, struct oh_allocator_symbols *out
     if (found != 0)
         memset(out, 0, sizeof *out);
     return found;
+}
+
+bool oh_allocator_is_hidden(const struct oh_elf *elf)
+{
+    struct table table;
+    struct oh_allocator_symbols found;
+    return open_table(elf, &table) && table.global > LOCALS_MAX * sizeof(Elf64_Sym) &&
+           find_among(&table, 0, table.global, &found) != -ENOENT;
 }
 
 bool oh_allocator_has_messages(const struct oh_elf *elf)

@@ -60,9 +60,12 @@ const struct oh_allocator_facts *oh_allocator_facts(enum oh_allocator_function f
 
 // 0: *out is the jemalloc inside the image. -ENODATA: the image has no symbol table, so that it cannot
 // be known. -ENOTSUP: there is one, whose functions link-time optimization has taken into their callers
-// or made others of. -ENOENT: there is none, or the linker was told to hide it, and it is one among more
-// than 65,536 local symbols.
+// or made others of. -ENOENT: there is none, or all its names are local, among more than 65,536.
 int oh_allocator_find(const struct oh_elf *elf, struct oh_allocator_symbols *out);
+
+// Whether there is one that the function above does not look for, among so many symbols. That may take
+// 20 ms.
+bool oh_allocator_is_hidden(const struct oh_elf *elf);
 
 // Whether the image holds jemalloc's messages, which no build leaves out: for one without symbols.
 bool oh_allocator_has_messages(const struct oh_elf *elf);

@@ -178,6 +178,22 @@ done
 objcopy --add-symbol je_free.cold=.text:0x10,function,local "$OFFHEAP_FIXTURES/jemalloc_je" cold_je
 check cold_je ./cold_je
 
+note "hidden among many local symbols"
+awk 'BEGIN {
+    print ".text"
+    for (i = 0; i < 66000; i++)
+        printf "local_%d: ret\n.type local_%d, @function\n.size local_%d, 1\n", i, i, i
+}' >many.s
+cc -O2 -D_GNU_SOURCE -DFIXTURE_PREFIX=je_ -o many "$OFFHEAP_SRC/fixtures/c/jemalloc.c" many.s \
+    -Wl,--exclude-libs,ALL "$OFFHEAP_FIXTURES/libje_jemalloc.a" -lstdc++ -lm -lpthread \
+    -z noexecstack || fail "many does not build"
+check many ./many
+# Nothing that is still global tells of it.
+objcopy -w --localize-symbol='je_*' many || fail objcopy
+run_fixture many 0 ./many
+expect_text many.err 'all its names are local, among too many'
+expect_no_text many.out '^FAIL'
+
 note "stripped"
 cp "$OFFHEAP_FIXTURES/jemalloc_je" stripped_je
 cp "$OFFHEAP_FIXTURES/jemalloc_static" stripped_static

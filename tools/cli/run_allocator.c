@@ -124,6 +124,7 @@ void oh_run_tell_allocator(const char *program, const char *allocator)
         return;
     }
     const int found = oh_allocator_find(&image.elf, &symbols);
+    const bool is_hidden = found == -ENOENT && oh_allocator_is_hidden(&image.elf);
     const bool hints = found == -ENODATA && oh_allocator_has_messages(&image.elf);
     oh_image_close(&image);
     if (found == 0) {
@@ -136,6 +137,12 @@ void oh_run_tell_allocator(const char *program, const char *allocator)
             "%s has jemalloc in it, but link-time optimization has taken its functions apart: "
             "what it allocates by them is not recorded\ntry: a build of jemalloc without "
             "-flto",
+            program);
+    } else if (is_hidden) {
+        oh_cli_note(
+            "%s has jemalloc in it, and all its names are local, among too many to look "
+            "through at every start: what it allocates by them is not recorded\ntry: a build "
+            "without objcopy --localize-symbol, or whatever made them local",
             program);
     } else if (hints) {
         oh_cli_note("%s has jemalloc in it but no symbol table: where its functions are cannot be "
