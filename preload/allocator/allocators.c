@@ -31,7 +31,7 @@ enum {
     KNOWN_MAX = 32,
     SMALL_BYTES = 16,
     NAME_BYTES = 64,
-    SECTIONS_MAX = 64,
+    SECTIONS_AT_ONCE = 64,
     NEIGHBOUR_BYTES = 64 * 1024
 };
 
@@ -65,16 +65,20 @@ static bool is_known(const struct link_map *map, uint64_t code)
     return false;
 }
 
-// In the place of what lay there before; when there are too many, of the last one.
-static void remember(const struct link_map *map, uint64_t code)
+// Where it will be remembered: in the place of what lay there before. KNOWN_MAX: there are too many.
+static size_t place_of(const struct link_map *map, uint64_t code)
 {
     size_t at = 0;
     while (at < known_count &&
            (known[at].map != map || (uint64_t)(uintptr_t)known[at].code != code))
         at++;
-    if (at == KNOWN_MAX)
-        at--;
-    else if (at == known_count)
+    return at;
+}
+
+static void remember(const struct link_map *map, uint64_t code)
+{
+    size_t at = place_of(map, code);
+    if (at == known_count)
         known_count++;
     known[at].map = map;
     known[at].code = (const uint64_t *)(uintptr_t)code;
@@ -235,7 +239,8 @@ static void look_at_library(const struct link_map *map, const struct front *fron
     bool well_known = is_well_known(&work.dynamic);
     work.is_behind = oh_foreign_holds(map, (uint64_t)(uintptr_t)oh_real.malloc);
     work.has_own_operators = well_known;
-    if (is_known(map, code) ||
+    // One that could not be remembered would be redirected once more when the next one comes.
+    if (is_known(map, code) || place_of(map, code) >= KNOWN_MAX ||
         (!is_front && !(work.is_behind && well_known) && !work.is_jemalloc) ||
         (is_front && !well_known && comes_back(front)))
         return;
@@ -270,23 +275,34 @@ static void move(struct oh_elf_span *span, uint64_t by)
         *span = (struct oh_elf_span){span->begin + by, span->end + by};
 }
 
+// Whether one of the sections [0, count) is a table of symbols. They are read some at a time.
+static bool has_symbol_section(int fd, uint64_t at, uint64_t count)
+{
+    Elf64_Shdr sections[SECTIONS_AT_ONCE];
+    bool found = false;
+    for (uint64_t i = 0; i < count && !found; i += SECTIONS_AT_ONCE) {
+        uint64_t offset = at + i * sizeof sections[0];
+        size_t wanted = count - i < SECTIONS_AT_ONCE ? (size_t)(count - i) : SECTIONS_AT_ONCE;
+        long got = oh_sys_pread(fd, sections, wanted * sizeof sections[0], (off_t)offset);
+        if (got <= 0)
+            break;
+        for (size_t k = 0; k < (size_t)got / sizeof sections[0]; k++)
+            found |= sections[k].sh_type == SHT_SYMTAB;
+    }
+    return found;
+}
+
 // Whether the executable's file has a symbol table. Most have none, and need not be mapped.
 static bool has_symbols(void)
 {
     Elf64_Ehdr header;
-    Elf64_Shdr sections[SECTIONS_MAX];
     bool found = false;
     long fd = oh_sys_open("/proc/self/exe", O_RDONLY, 0);
     if (fd < 0)
         return false;
     if (oh_sys_pread((int)fd, &header, sizeof header, 0) == (long)sizeof header &&
-        header.e_shentsize == sizeof sections[0]) {
-        size_t count = header.e_shnum < SECTIONS_MAX ? header.e_shnum : SECTIONS_MAX;
-        long got =
-            oh_sys_pread((int)fd, sections, count * sizeof sections[0], (off_t)header.e_shoff);
-        for (size_t i = 0; got > 0 && i < (size_t)got / sizeof sections[0]; i++)
-            found |= sections[i].sh_type == SHT_SYMTAB;
-    }
+        header.e_shentsize == sizeof(Elf64_Shdr))
+        found = has_symbol_section((int)fd, header.e_shoff, header.e_shnum);
     (void)oh_sys_close((int)fd);
     return found;
 }
@@ -370,8 +386,10 @@ static void watch_loader(void)
     };
     if (at == 0)
         return;
-    oh_redirect_prepare(&redirect, 1);
-    if (redirect.refusal != OH_REFUSED_none || oh_redirect_apply(&redirect) != OH_REFUSED_none)
+    if (!oh_redirect_has_other_threads())
+        oh_redirect_prepare(&redirect, 1);
+    if (redirect.entry == 0 || redirect.refusal != OH_REFUSED_none ||
+        oh_redirect_apply(&redirect) != OH_REFUSED_none)
         oh_recording_add_note("the loader cannot be watched: of an allocator that is loaded later "
                               "only malloc and its like are recorded");
 }

@@ -247,6 +247,20 @@ static void apply(struct oh_foreign *c, bool makes)
     }
 }
 
+// Of a library whose malloc and its like our hooks call, the others are meant.
+static void tell_unrecorded(const struct oh_foreign *c, const char *why)
+{
+    char note[NOTE_BYTES];
+    struct oh_text text;
+    oh_text_init(&text, note, sizeof note);
+    oh_text_add(&text, c->is_behind
+                           ? "beside malloc and its like, its functions are not recorded, and "
+                             "what they free looks live, because "
+                           : "not recorded, because ");
+    oh_text_add(&text, why);
+    tell(c, note);
+}
+
 // What frees comes first, and what makes blocks only when all of that is done.
 bool oh_foreign_redirect(struct oh_foreign *c, bool is_new)
 {
@@ -255,7 +269,7 @@ bool oh_foreign_redirect(struct oh_foreign *c, bool is_new)
     if (c->count == 0)
         return true;
     if (!is_new && oh_redirect_has_other_threads()) {
-        tell(c, "not recorded, because other threads were running before the recorder was loaded");
+        tell_unrecorded(c, "other threads were running before the recorder was loaded");
         return false;
     }
     oh_redirect_prepare(c->redirect, c->count);
@@ -265,7 +279,7 @@ bool oh_foreign_redirect(struct oh_foreign *c, bool is_new)
     if (frees)
         apply(c, true);
     else
-        tell(c, "not recorded, because not all that frees can be redirected");
+        tell_unrecorded(c, "not all that frees can be redirected");
     tell_refusals(c);
     return frees;
 }

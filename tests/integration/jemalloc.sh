@@ -102,6 +102,11 @@ expect_no_text early_thread.out '^FAIL'
 expect_status 0 "$OFFHEAP_BIN" report --sort alloc_space early_thread.pb.gz
 expect_text out.txt '.malloc, jemalloc.: not recorded, because other threads were running'
 expect_no_text out.txt 'by_mallocx'
+expect_text out.txt 'the loader cannot be watched'
+cc -O2 -D_GNU_SOURCE -o early_thread_shared "$OFFHEAP_SRC/fixtures/c/jemalloc.c" \
+    -Wl,--no-as-needed ./libearly_thread.so -ljemalloc || fail "early_thread_shared does not build"
+run_fixture early_thread_shared 0 ./early_thread_shared
+expect_no_text early_thread_shared.out '^FAIL'
 
 note "an allocator before us, of a program that knows malloc by a stub of its own"
 cat >front.c <<'END'
@@ -177,6 +182,15 @@ done
 # As what is seldom run is moved aside in any build.
 objcopy --add-symbol je_free.cold=.text:0x10,function,local "$OFFHEAP_FIXTURES/jemalloc_je" cold_je
 check cold_je ./cold_je
+
+note "a symbol table behind the sixty-fourth section"
+set --
+echo more >more.txt
+while [ $# -lt 140 ]; do
+    set -- "$@" --add-section ".more$#=more.txt"
+done
+objcopy "$@" "$OFFHEAP_FIXTURES/jemalloc_je" sections_je || fail objcopy
+check sections_je ./sections_je
 
 note "hidden among many local symbols"
 awk 'BEGIN {
