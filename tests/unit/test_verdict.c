@@ -332,6 +332,7 @@ static void advise(double limit, double charge, double reclaimable, const struct
 {
     group = (struct oh_cgroup){.version = 2,
                                .limit = limit > 0 ? (uint64_t)(limit * mib) : OH_CGROUP_NO_LIMIT,
+                               .high = OH_CGROUP_NO_LIMIT,
                                .current = (uint64_t)(charge * mib),
                                .reclaimable = (uint64_t)(reclaimable * mib)};
     const struct oh_advice_facts facts = {
@@ -354,10 +355,49 @@ static void test_advice_is_the_limit_less_what_is_not_go(void **state)
     assert_non_null(strstr(advice.text, "GOGC=off"));
     advise(1000, 400, 50, NULL, "800MiB", NULL, &advice);
     assert_non_null(strstr(advice.text, "about right"));
-    advise(1000, 400, 50, NULL, "100MiB", NULL, &advice);
+    advise(1000, 400, 50, NULL, "300MiB", NULL, &advice);
     assert_non_null(strstr(advice.text, "lower than it could be"));
+    advise(1000, 400, 50, NULL, "100MiB", NULL, &advice); // It holds 200.
+    assert_non_null(strstr(advice.text, "less than Go needs"));
+    advise(1000, 400, 50, NULL, "1GiB", NULL, &advice);
+    assert_non_null(strstr(advice.text, "too high"));
     advise(1000, 400, 50, NULL, "1G", NULL, &advice);
     assert_non_null(strstr(advice.text, "no size that Go takes"));
+}
+
+// memory.high slows a process down long before the limit kills it.
+static void test_advice_keeps_below_memory_high(void **state)
+{
+    (void)state;
+    struct oh_advice advice;
+    set(0, 60, 10, 200);
+    group = (struct oh_cgroup){.version = 2,
+                               .limit = OH_CGROUP_NO_LIMIT,
+                               .high = 1000 << 20,
+                               .current = 400 << 20,
+                               .reclaimable = 50 << 20};
+    const struct oh_advice_facts facts = {.look = &looks[0], .group = &group};
+    oh_advice_find(&facts, &advice);
+    assert_int_equal(advice.bytes, 800 << 20);
+    assert_non_null(strstr(advice.text, "1000 MiB (memory.high)"));
+    group.version = 1; // A soft limit slows nothing down.
+    oh_advice_find(&facts, &advice);
+    assert_int_equal(advice.bytes, 0);
+    assert_non_null(strstr(advice.text, "no memory limit"));
+}
+
+static void test_no_advice_to_a_go_that_does_not_know_it(void **state)
+{
+    (void)state;
+    struct oh_advice advice;
+    set(0, 60, 10, 200);
+    looks[0].go_minor = 18;
+    advise(1000, 400, 50, NULL, NULL, NULL, &advice);
+    assert_int_equal(advice.bytes, 0);
+    assert_non_null(strstr(advice.text, "Go 1.19 and later"));
+    looks[0].go_minor = 19;
+    advise(1000, 400, 50, NULL, NULL, NULL, &advice);
+    assert_int_equal(advice.bytes, 800 << 20);
 }
 
 static void test_no_advice_where_none_makes_sense(void **state)
@@ -437,6 +477,8 @@ int main(void)
         cmocka_unit_test_setup(test_one_look_says_so, setup),
         cmocka_unit_test(test_every_kind_has_a_key),
         cmocka_unit_test_setup(test_advice_is_the_limit_less_what_is_not_go, setup),
+        cmocka_unit_test_setup(test_advice_keeps_below_memory_high, setup),
+        cmocka_unit_test_setup(test_no_advice_to_a_go_that_does_not_know_it, setup),
         cmocka_unit_test_setup(test_no_advice_where_none_makes_sense, setup),
         cmocka_unit_test(test_limits_as_go_reads_them),
         cmocka_unit_test(test_durations),

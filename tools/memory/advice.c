@@ -17,6 +17,9 @@
 static const double margin_share = 0.05;
 static const double mib = 1024.0 * 1024.0;
 
+// Go 1.19 is the first that knows it.
+static const unsigned first_minor = 19;
+
 int oh_advice_parse_limit(const char *text, uint64_t *bytes)
 {
     static const struct {
@@ -71,6 +74,13 @@ static double least_bytes(const struct oh_advice_facts *facts)
                : 0;
 }
 
+// What is set is less than what Go needs, or holds in spite of it.
+static bool is_too_low(const struct oh_advice_facts *facts, double set)
+{
+    const double held = facts->look->parts[OH_PART_GO];
+    return set < least_bytes(facts) || set * 1.1 < held;
+}
+
 static void say_current(const struct oh_advice_facts *facts, double advised, char *out, size_t size)
 {
     uint64_t set = 0;
@@ -82,11 +92,12 @@ static void say_current(const struct oh_advice_facts *facts, double advised, cha
     } else if (set == UINT64_MAX) {
         (void)snprintf(out, size, "it was started with GOMEMLIMIT=off");
     } else {
-        (void)snprintf(out, size, "it was started with GOMEMLIMIT=%.40s, which is %s",
-                       facts->gomemlimit,
-                       (double)set > advised * 1.1   ? "too high to keep it inside the limit"
-                       : (double)set < advised * 0.5 ? "much lower than it could be"
-                                                     : "about right");
+        (void)snprintf(
+            out, size, "it was started with GOMEMLIMIT=%.40s, which is %s", facts->gomemlimit,
+            (double)set > advised * 1.1      ? "too high to keep it inside the limit"
+            : is_too_low(facts, (double)set) ? "less than Go needs: it collects garbage without end"
+            : (double)set < advised * 0.5    ? "much lower than it could be"
+                                             : "about right");
     }
 }
 
@@ -99,7 +110,8 @@ void oh_advice_find(const struct oh_advice_facts *facts, struct oh_advice *advic
         return;
     }
     const bool gc_is_off = facts->gogc != NULL && strcmp(facts->gogc, "off") == 0;
-    if (group->version == 0 || group->limit >= OH_CGROUP_NO_LIMIT) {
+    const bool has_high = group->version == 2 && group->high < OH_CGROUP_NO_LIMIT;
+    if (group->version == 0 || (group->limit >= OH_CGROUP_NO_LIMIT && !has_high)) {
         (void)snprintf(advice->text, size, "no advice: %s%s",
                        group->version == 0 ? "whether the process runs under a limit is not known"
                                            : "the process runs under no memory limit",
@@ -108,7 +120,15 @@ void oh_advice_find(const struct oh_advice_facts *facts, struct oh_advice *advic
                            : "");
         return;
     }
-    const double limit = (double)group->limit;
+    if (facts->look->go_minor != 0 && facts->look->go_minor < first_minor) {
+        (void)snprintf(advice->text, size,
+                       "no advice: GOMEMLIMIT is known to Go 1.19 and later, and this is an older "
+                       "one");
+        return;
+    }
+    // Above memory.high a process is slowed down until it is below it again.
+    const bool is_high = group->version == 2 && group->high < group->limit;
+    const double limit = (double)(is_high ? group->high : group->limit);
     const double other = other_bytes(facts);
     const double room = limit - other - margin_share * limit;
     const double least = fmax(least_bytes(facts), 4 * mib);
@@ -121,12 +141,12 @@ void oh_advice_find(const struct oh_advice_facts *facts, struct oh_advice *advic
         return;
     }
     advice->bytes = (uint64_t)(floor(room / mib) * mib);
-    char now[160];
+    char now[200];
     say_current(facts, room, now, sizeof now);
     (void)snprintf(advice->text, size,
-                   "GOMEMLIMIT=%.0fMiB: the limit of %s, less %s that are not Go's, less %.0f %% "
+                   "GOMEMLIMIT=%.0fMiB: the limit of %s%s, less %s that are not Go's, less %.0f %% "
                    "to spare; %s%s",
-                   (double)advice->bytes / mib, size_of(limit).text, size_of(other).text,
-                   margin_share * 100, now,
+                   (double)advice->bytes / mib, size_of(limit).text,
+                   is_high ? " (memory.high)" : "", size_of(other).text, margin_share * 100, now,
                    gc_is_off ? ". GOGC=off: garbage is collected only near that limit" : "");
 }

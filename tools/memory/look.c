@@ -227,6 +227,7 @@ static int claim(struct oh_looking *l)
     struct oh_mapped_range *mapped = NULL;
     size_t mapped_count = 0;
     look->is_go = program.is_go;
+    look->go_minor = program.go_minor;
     look->has_libc = program.has_libc;
     look->allocator = oh_map_names_allocator(&l->smaps);
     if (request->view != NULL) {

@@ -55,6 +55,7 @@ struct oh_look {
     bool has_pages;  // Which pages are resident could be read,
     bool has_memory; // and what is in them.
     bool is_go;
+    unsigned go_minor; // 19 of Go 1.19; 0: not known.
     bool has_libc;
     struct oh_look_go_name go_names[OH_LOOK_GO_NAMES];
     size_t go_name_count;

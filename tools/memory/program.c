@@ -21,17 +21,46 @@
 // What the ranges of a recording may take in memory.
 static const size_t ranges_max_bytes = (size_t)1 << 30;
 
+// The version that Go's linker left (runtime/debug.BuildInfo): since Go 1.18 as a text behind its
+// length, before by a pointer, which is not followed. "go1.26.8", also "devel go1.27-...".
+static unsigned find_go_minor(const struct oh_elf *elf)
+{
+    enum { MAGIC = 14, FLAGS = 15, INLINE = 2, LENGTH = 32 };
+    static const char magic[] = "\xff Go buildinf:";
+    static const char name[] = "go1.";
+    Elf64_Shdr section;
+    if (!oh_elf_find_section(elf, ".go.buildinfo", &section)) {
+        return 0;
+    }
+    const struct oh_elf_bytes bytes = oh_elf_section_bytes(elf, &section);
+    char text[64] = "";
+    if (bytes.len <= LENGTH || memcmp(bytes.data, magic, MAGIC) != 0) {
+        return 0;
+    }
+    if ((bytes.data[FLAGS] & INLINE) == 0) {
+        return 1; // Of long ago.
+    }
+    const size_t length = bytes.data[LENGTH];
+    if (length >= sizeof text || bytes.len - LENGTH - 1 < length) {
+        return 0;
+    }
+    memcpy(text, bytes.data + LENGTH + 1, length);
+    const char *const at = strstr(text, name);
+    return at != NULL ? (unsigned)strtoul(at + strlen(name), NULL, 10) : 0;
+}
+
 // *has_c: code that Go's linker did not make is linked in. A static program has no library to tell it.
-static bool examine(const struct oh_elf *elf, bool *has_c)
+static bool examine(const struct oh_elf *elf, bool *has_c, unsigned *go_minor)
 {
     Elf64_Shdr section;
+    *go_minor = find_go_minor(elf);
     *has_c = oh_elf_find_section(elf, ".init_array", &section) ||
              oh_elf_find_section(elf, ".eh_frame", &section);
     return oh_elf_go_build_id(elf).data != NULL;
 }
 
 // Go's linker leaves its build id in a note, in stripped programs too.
-static bool is_go_file(const char *path, bool *has_c)
+static bool is_go_file(const char *path, bool *has_c, unsigned *go_minor)
 {
     struct stat info;
     struct oh_elf elf;
@@ -44,7 +73,8 @@ static bool is_go_file(const char *path, bool *has_c)
                             ? mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0)
                             : MAP_FAILED;
     if (bytes != MAP_FAILED) {
-        is_go = oh_elf_open(&elf, bytes, (size_t)info.st_size) == 0 && examine(&elf, has_c);
+        is_go =
+            oh_elf_open(&elf, bytes, (size_t)info.st_size) == 0 && examine(&elf, has_c, go_minor);
         (void)munmap(bytes, (size_t)info.st_size);
     }
     (void)close(fd);
@@ -65,7 +95,8 @@ static bool has_library(const struct oh_smaps *smaps, const char *const *names, 
 }
 
 // A library may hold a Go runtime (c-shared).
-static bool has_go_library(const char *root, pid_t pid, const struct oh_smaps *smaps)
+static bool has_go_library(const char *root, pid_t pid, const struct oh_smaps *smaps,
+                           unsigned *go_minor)
 {
     bool has_c = false;
     bool is_go = false;
@@ -73,7 +104,7 @@ static bool has_go_library(const char *root, pid_t pid, const struct oh_smaps *s
         const struct oh_smap *const map = &smaps->maps[i];
         if ((map->permissions & OH_SMAP_EXECUTE) != 0 && map->inode != 0 && !map->is_deleted) {
             char *const path = oh_str_printf("%s/proc/%d/root%s", root, (int)pid, map->name);
-            is_go = path != NULL && is_go_file(path, &has_c);
+            is_go = path != NULL && is_go_file(path, &has_c, go_minor);
             free(path);
         }
     }
@@ -99,12 +130,12 @@ int oh_program_get(const char *root, pid_t pid, const struct oh_smaps *smaps, st
     }
     found.exe = oh_proc_read_link(link);
     bool has_c = false;
-    found.is_go = is_go_file(link, &has_c);
+    found.is_go = is_go_file(link, &has_c, &found.go_minor);
     free(link);
     if (view != NULL) {
         (void)oh_view_each_module(view, find_go_module, &found.is_go);
     } else if (!found.is_go) {
-        found.is_go = has_go_library(root, pid, smaps);
+        found.is_go = has_go_library(root, pid, smaps, &found.go_minor);
         has_c = true;
     }
     found.has_libc =

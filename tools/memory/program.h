@@ -17,6 +17,7 @@
 struct oh_program {
     char *exe; // NULL: it cannot be read.
     bool is_go;
+    unsigned go_minor; // 19 of Go 1.19; 0: not known.
     bool has_libc;
 };
 
