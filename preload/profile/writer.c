@@ -175,10 +175,13 @@ static void set_values(const struct build *build, const struct oh_view_stack *st
     memcpy(sample->residency, held.residency, sizeof sample->residency);
 }
 
-// Whether a stack has anything to show and is of a kind that profiles show: what the program, or C
-// code in it, does itself.
-static bool is_shown(const struct oh_view_stack *stack)
+// Whether a stack is wanted, has anything to show and is of a kind that profiles show: what the
+// program, or C code in it, does itself.
+static bool is_shown(const struct build *build, const struct oh_view_stack *stack)
 {
+    const struct oh_writer_options *options = build->options;
+    if (options != NULL && options->want != NULL && !options->want(options->want_arg, stack->ref))
+        return false;
     return stack->kind >= OH_KIND_MALLOC && stack->kind <= OH_KIND_FILE &&
            (stack->alloc_objects != 0 || stack->alloc_bytes != 0);
 }
@@ -188,7 +191,7 @@ static int write_stack(void *arg, const struct oh_view_stack *stack)
     struct build *build = arg;
     if (must_stop(build, STACKS_PER_LOOK))
         return -ETIMEDOUT;
-    if (!is_shown(stack))
+    if (!is_shown(build, stack))
         return 0;
     build->depth = 0;
     build->frame_count = 0;
@@ -218,7 +221,7 @@ static int collect_stack(void *arg, const struct oh_view_stack *stack)
     int rc = 0;
     if (must_stop(build, STACKS_PER_LOOK))
         return -ETIMEDOUT;
-    if (!is_shown(stack))
+    if (!is_shown(build, stack))
         return 0;
     for (uint32_t i = 0; i < stack->depth && rc == 0; i++)
         rc = oh_places_add(&build->places, stack->epoch, stack->pcs[i] - 1, &number);

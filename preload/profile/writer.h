@@ -29,6 +29,8 @@ struct oh_writer_options {
     // The errors of what is in use are those of blocks that were allocated from this second on. 0:
     // of all.
     uint32_t errors_since_s;
+    bool (*want)(void *arg, uint32_t stack); // Of the stacks, only these. NULL: all.
+    void *want_arg;
     bool (*stop)(void *arg); // Asked now and then; true gives up with -ETIMEDOUT. May be NULL.
     void *stop_arg;
     // Adds to the residency what of [address, address + size) is resident and swapped out, in

@@ -91,6 +91,14 @@ cp out.txt look.json
 no_verdict growing_.*
 stop
 
+note "a slow leak under waves that are larger: its stack alone is named"
+start "$hold" slow 1 160
+expect_status 0 "$OFFHEAP_BIN" memory --watch 4s "$pid"
+expect_text out.txt 'growing: C live'
+expect_text out.txt '^ +leak_small ' "the stack that leaks is not named"
+expect_no_text out.txt '^ +make_wave ' "the waves are named"
+stop
+
 note "nothing"
 start "$hold" leak 20
 look --watch 1s

@@ -238,6 +238,84 @@ static void test_tiny_blocks_are_told_with_what_they_take(void **state)
     assert_non_null(strstr(verdict.findings[0].text, "adds to such blocks +31.0 MiB"));
 }
 
+// Waves of 10 MiB in one stack, and in another one a block of 20 KB more at each look.
+static void set_slow_leak(struct oh_live_block *blocks, double step, bool is_exact)
+{
+    static const double waves[LOOKS] = {10, 14, 11, 15, 13, 10, 15, 12, 14, 11, 14};
+    for (int i = 0; i < LOOKS; i++) {
+        const uint64_t leaked = (uint64_t)(step * i);
+        const uint64_t mean = is_exact ? 1 : 100; // Blocks that one stands for.
+        blocks[2 * i] = (struct oh_live_block){.address = 16,
+                                               .size = (uint64_t)(waves[i] * mib),
+                                               .weight = 1 << 16,
+                                               .bytes = (uint64_t)(waves[i] * mib),
+                                               .stack = 7};
+        blocks[2 * i + 1] = (struct oh_live_block){.address = 64 << 20,
+                                                   .size = leaked / mean + (uint64_t)i,
+                                                   .weight = mean << 16,
+                                                   .bytes = leaked,
+                                                   .stack = 300};
+        looks[i].blocks = (struct oh_live){
+            .blocks = &blocks[2 * i], .count = 2, .weight_shift = 16, .is_exact = is_exact};
+        oh_stack_sums_fini(&looks[i].stacks);
+        assert_int_equal(oh_stack_sums_make(&looks[i].blocks, &looks[i].stacks), 0);
+        set(i, waves[i], 1, 10);
+    }
+}
+
+static void test_a_slow_leak_under_waves(void **state)
+{
+    (void)state;
+    struct oh_live_block blocks[2 * LOOKS];
+    set_slow_leak(blocks, 20000, true);
+    find();
+    assert_int_equal(verdict.findings[0].kind, OH_FINDING_C_LIVE);
+    assert_true(verdict.c_live_grows);
+    assert_int_equal(verdict.risers.count, 1);
+    assert_true(oh_risers_has(&verdict.risers, 300));
+    assert_false(oh_risers_has(&verdict.risers, 7));
+    assert_non_null(strstr(verdict.findings[0].text, "went up and down by 5.00 MiB"));
+    assert_non_null(strstr(verdict.findings[0].text, "+195 KiB"));
+    set_slow_leak(blocks, 2000, true); // Less than counts.
+    find();
+    assert_int_equal(verdict.findings[0].kind, OH_FINDING_NOT_GROWING);
+    set_slow_leak(blocks, 20000, false); // Its error is as large as itself.
+    find();
+    assert_int_equal(verdict.findings[0].kind, OH_FINDING_NOT_GROWING);
+    for (int i = 0; i < LOOKS; i++) {
+        oh_stack_sums_fini(&looks[i].stacks);
+    }
+}
+
+static void test_sums_of_many_stacks(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 5000 };
+    static struct oh_live_block blocks[BLOCKS];
+    struct oh_stack_sums sums = {0};
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        blocks[i] = (struct oh_live_block){.stack = i % 1250 * 4096, .bytes = i};
+    }
+    assert_true(oh_stack_sums_get(&sums, 0) == 0);
+    const struct oh_live live = {.blocks = blocks, .count = BLOCKS};
+    assert_int_equal(oh_stack_sums_make(&live, &sums), 0);
+    assert_int_equal(sums.count, 1250);
+    assert_true(oh_stack_sums_get(&sums, 3 * 4096) == 3 + 1253 + 2503 + 3753);
+    assert_true(oh_stack_sums_get(&sums, 1) == 0);
+    oh_stack_sums_fini(&sums);
+}
+
+static void test_lines(void **state)
+{
+    (void)state;
+    static const double line[] = {1, 2, 3, 4, 5, 6};
+    static const double step[] = {1, 1, 1, 6, 6, 6};
+    static const double fall[] = {6, 5, 4, 3, 2, 1};
+    assert_true(oh_trend_is_line(line, 6, 4));
+    assert_false(oh_trend_is_line(step, 6, 8));
+    assert_false(oh_trend_is_line(fall, 6, 4));
+}
+
 static void test_trends(void **state)
 {
     (void)state;
@@ -471,6 +549,9 @@ int main(void)
         cmocka_unit_test_setup(test_the_whole_grows_though_no_part_does, setup),
         cmocka_unit_test_setup(test_tiny_blocks_are_told_with_what_they_take, setup),
         cmocka_unit_test(test_trends),
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_sums_of_many_stacks),
+        cmocka_unit_test_setup(test_a_slow_leak_under_waves, setup),
         cmocka_unit_test_setup(test_maps_and_stacks_grow, setup),
         cmocka_unit_test_setup(test_not_recorded, setup),
         cmocka_unit_test_setup(test_sampled_growth_needs_more_than_its_error, setup),

@@ -162,6 +162,24 @@ static void test_build_names_leaf_first_with_inlined_calls(void **state)
     assert_string_equal(text(fixture.profile.mappings[0].file), "/opt/app");
 }
 
+// arg: the only one that is wanted; 0 becomes the first that is asked for.
+static bool want_one(void *arg, uint32_t stack)
+{
+    uint32_t *wanted = arg;
+    *wanted = *wanted == 0 ? stack : *wanted;
+    return stack == *wanted;
+}
+
+static void test_build_of_the_stacks_that_are_wanted(void **state)
+{
+    (void)state;
+    uint32_t wanted = 0;
+    const struct oh_writer_options one = {.want = want_one, .want_arg = &wanted};
+    oh_synthetic_sample(&fixture.recording, OH_MODE_EXACT);
+    assert_int_equal(build(&one), 0);
+    assert_int_equal(fixture.profile.sample_count, 1);
+}
+
 static void test_build_cut_stack_ends_in_truncated(void **state)
 {
     (void)state;
@@ -519,6 +537,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_build_names_leaf_first_with_inlined_calls, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_build_of_the_stacks_that_are_wanted, setup, teardown),
         cmocka_unit_test_setup_teardown(test_build_cut_stack_ends_in_truncated, setup, teardown),
         cmocka_unit_test_setup_teardown(test_build_sampled_recording_rounds_and_has_variances,
                                         setup, teardown),

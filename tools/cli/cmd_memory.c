@@ -151,7 +151,9 @@ static int print_report(struct oh_memory_run *r, const char *error, struct oh_er
         return 0;
     }
     oh_table_print(stdout, &report);
-    return r->verdict.c_live_grows ? oh_memory_stacks_print(stdout, &r->watch, err) : 0;
+    return r->verdict.c_live_grows
+               ? oh_memory_stacks_print(stdout, &r->watch, &r->verdict.risers, err)
+               : 0;
 }
 
 // The verdict is of the looks before; the table shows what is left.
@@ -184,12 +186,11 @@ static void take_interrupt(int number)
     is_interrupted = number;
 }
 
-// The first ^C ends the watch with what was seen until then; the next one ends the command.
-static void catch_interrupt(void)
+// ^C ends the watch, with what was seen until then; where it is ignored it stays so.
+static void catch_interrupt(struct sigaction *inherited)
 {
-    struct sigaction inherited;
-    const struct sigaction caught = {.sa_handler = take_interrupt, .sa_flags = (int)SA_RESETHAND};
-    if (sigaction(SIGINT, NULL, &inherited) == 0 && inherited.sa_handler == SIG_DFL) {
+    const struct sigaction caught = {.sa_handler = take_interrupt};
+    if (sigaction(SIGINT, NULL, inherited) == 0 && inherited->sa_handler == SIG_DFL) {
         (void)sigaction(SIGINT, &caught, NULL);
     }
 }
@@ -201,10 +202,14 @@ static int report_live(const struct oh_memory_options *o, pid_t pid, const char 
     struct oh_memory_run r = {.o = o, .pid = pid};
     const struct oh_watch_request request = {
         .pid = pid, .recording = recording, .duration_ns = o->watch_ns, .is_over = &is_interrupted};
+    struct sigaction inherited = {.sa_handler = SIG_DFL};
     if (o->watch_ns != 0) {
-        catch_interrupt();
+        catch_interrupt(&inherited);
     }
     const int looked = oh_watch_take(&request, &r.watch, err);
+    if (o->watch_ns != 0) {
+        (void)sigaction(SIGINT, &inherited, NULL);
+    }
     int result = looked;
     *was_seen = r.watch.count > 0;
     if (o->url != NULL && r.watch.count > 0) {

@@ -27,21 +27,29 @@ static uint32_t second_of_first(struct oh_watch *watch)
     return oh_block_unpack_time(oh_block_pack_time((uint32_t)second));
 }
 
-int oh_memory_stacks_print(FILE *out, struct oh_watch *watch, struct oh_err *err)
+// arg: struct oh_risers.
+static bool is_riser(void *arg, uint32_t stack)
+{
+    return oh_risers_has(arg, stack);
+}
+
+int oh_memory_stacks_print(FILE *out, struct oh_watch *watch, struct oh_risers *risers,
+                           struct oh_err *err)
 {
     struct oh_export older;
     struct oh_export newer;
+    // Both looks share the samples of what was there before: only what came since has an error.
+    struct oh_export_choice choice = {
+        .want = risers->count > 0 ? is_riser : NULL, .arg = risers, .errors_since_s = UINT32_MAX};
     if (!watch->has_first || !watch->has_last) {
         return 0;
     }
-    // Both looks share the samples of what was there before: only what came since has an error.
-    const struct oh_export_moment first = {.errors_since_s = UINT32_MAX};
-    const struct oh_export_moment last = {.errors_since_s = second_of_first(watch)};
-    int result = oh_export_build_moment(&watch->first, NULL, 0, &first, &older, NULL, err);
+    int result = oh_export_build_chosen(&watch->first, &choice, &older, err);
     if (result < 0) {
         return result;
     }
-    result = oh_export_build_moment(&watch->last, NULL, 0, &last, &newer, NULL, err);
+    choice.errors_since_s = second_of_first(watch);
+    result = oh_export_build_chosen(&watch->last, &choice, &newer, err);
     if (result == 0) {
         const struct oh_report_query query = {.sort = OH_VALUE_INUSE_SPACE,
                                               .limit = OH_MEMORY_STACKS};

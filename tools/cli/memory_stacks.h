@@ -13,9 +13,10 @@
 #include "memory/watch.h"
 #include "reader/reader.h"
 
-// The difference of C live between the first and the last look, the largest stacks first. 0 or a
-// negative errno with err.
-int oh_memory_stacks_print(FILE *out, struct oh_watch *watch, struct oh_err *err);
+// The difference of C live between the first and the last look, the largest stacks first; of these
+// stacks alone, if there are any. 0 or a negative errno with err.
+int oh_memory_stacks_print(FILE *out, struct oh_watch *watch, struct oh_risers *risers,
+                           struct oh_err *err);
 
 // Of a process that is gone: what it held at its end by kind, the verdict, the time line, and which
 // stacks grew.

@@ -11,6 +11,7 @@
 
 #include "base/human.h"
 #include "memory/parts.h"
+#include "memory/risers.h"
 
 enum oh_finding_kind {
     OH_FINDING_RETAINED_GROWS, // What the allocator holds without a live block.
@@ -41,6 +42,7 @@ struct oh_verdict {
     struct oh_finding findings[OH_FINDINGS_MAX]; // What grew most comes first.
     size_t count;
     bool c_live_grows;
+    struct oh_risers risers; // The stacks that do, when C live as a whole does not.
 };
 
 // What is no growth: the larger of some bytes and a share of the part.

@@ -207,3 +207,43 @@ void oh_live_add(const struct oh_live *live, struct oh_pages *pages, enum oh_all
         }
     }
 }
+
+static bool is_same(const struct oh_live_block *a, const struct oh_live_block *b)
+{
+    return a->address == b->address && a->size == b->size && a->stack == b->stack;
+}
+
+static double variance_of(const struct oh_live *live, const struct oh_live_block *block)
+{
+    const double objects = (double)block->weight / (double)(UINT64_C(1) << live->weight_shift);
+    const double size = (double)block->size;
+    return live->is_exact || objects <= 1 ? 0 : size * size * objects * (objects - 1);
+}
+
+static bool is_of(const struct oh_live_block *block, const uint32_t *stack)
+{
+    return stack == NULL || block->stack == *stack;
+}
+
+double oh_live_variance_between(const struct oh_live *older, const struct oh_live *newer,
+                                const uint32_t *stack)
+{
+    double variance = 0;
+    size_t i = 0;
+    size_t k = 0;
+    while (i < older->count || k < newer->count) {
+        const struct oh_live_block *const a = i < older->count ? &older->blocks[i] : NULL;
+        const struct oh_live_block *const b = k < newer->count ? &newer->blocks[k] : NULL;
+        if (a != NULL && b != NULL && is_same(a, b)) {
+            i++;
+            k++;
+        } else if (b == NULL || (a != NULL && a->address <= b->address)) {
+            variance += is_of(a, stack) ? variance_of(older, a) : 0;
+            i++;
+        } else {
+            variance += is_of(b, stack) ? variance_of(newer, b) : 0;
+            k++;
+        }
+    }
+    return variance;
+}

@@ -65,6 +65,11 @@ void oh_live_sum_add(struct oh_live_sum *sum, const struct oh_live_sum *more, do
 // few, and nothing when there is none: blocks of one mean between samples may be there unseen.
 void oh_live_sum_finish(const struct oh_live *live, struct oh_live_sum *sum);
 
+// The variance of the difference of what two moments have allocated (in one stack, when that is not
+// NULL): a block that is in both adds nothing to it.
+double oh_live_variance_between(const struct oh_live *older, const struct oh_live *newer,
+                                const uint32_t *stack);
+
 // Whether a block begins in [start, end).
 bool oh_live_has(const struct oh_live *live, uint64_t start, uint64_t end);
 

@@ -307,6 +307,9 @@ int oh_look_take(const struct oh_look_request *request, struct oh_look *look, st
     if (result == 0) {
         result = request->view != NULL ? oh_live_read(request->view, &l.live) : 0;
         if (result == 0) {
+            result = oh_stack_sums_make(&l.live, &taken.stacks);
+        }
+        if (result == 0) {
             result = claim(&l);
         }
         if (result == 0) {
@@ -320,10 +323,19 @@ int oh_look_take(const struct oh_look_request *request, struct oh_look *look, st
     oh_cover_fini(&l.cover);
     oh_live_fini(&l.live);
     oh_smaps_fini(&l.smaps);
+    if (result < 0) {
+        oh_stack_sums_fini(&taken.stacks);
+    }
     return result < 0 ? explain(result, request, err) : 0;
 }
 
 void oh_look_fini(struct oh_look *look)
+{
+    oh_live_fini(&look->blocks);
+    oh_stack_sums_fini(&look->stacks);
+}
+
+void oh_look_drop_blocks(struct oh_look *look)
 {
     oh_live_fini(&look->blocks);
 }

@@ -17,6 +17,7 @@
 #include "memory/claim.h"
 #include "memory/live.h"
 #include "memory/parts.h"
+#include "memory/stack_sums.h"
 #include "profile/view.h"
 
 struct oh_look_request {
@@ -59,7 +60,8 @@ struct oh_look {
     bool has_libc;
     struct oh_look_go_name go_names[OH_LOOK_GO_NAMES];
     size_t go_name_count;
-    struct oh_live blocks; // What is recorded as live; kept until oh_look_fini.
+    struct oh_live blocks;       // What is recorded as live; kept until oh_look_fini.
+    struct oh_stack_sums stacks; // The same by stacks.
 };
 
 // 0; -ESRCH: the process is gone; -EACCES, -EPERM: it may not be looked into; -ENODATA: it has no
@@ -67,6 +69,9 @@ struct oh_look {
 int oh_look_take(const struct oh_look_request *request, struct oh_look *look, struct oh_err *err);
 
 void oh_look_fini(struct oh_look *look);
+
+// Gives up the blocks alone.
+void oh_look_drop_blocks(struct oh_look *look);
 
 // One standard error of C live, and of retention, from which the blocks' overhead is taken too.
 double oh_look_error(const struct oh_look *look);

@@ -5,7 +5,6 @@
 #include "memory/trend.h"
 
 #include <math.h>
-#include <stdbool.h>
 
 // Share of a rise that the second half of the time must have, half of the time after all.
 static const double late_share = 0.2;
@@ -49,4 +48,28 @@ enum oh_trend oh_trend_find(const double *values, size_t count, double noise)
         return OH_TREND_LEVELS;
     }
     return is_significant(values, count) ? OH_TREND_RISES : OH_TREND_NONE;
+}
+
+bool oh_trend_is_line(const double *values, size_t count, double deviations)
+{
+    const double n = (double)count;
+    const double middle = (n - 1) / 2;
+    double mean = 0;
+    double slope = 0;
+    double squares = 0;
+    double deviation = 0;
+    for (size_t i = 0; i < count; i++) {
+        mean += values[i] / n;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const double at = (double)i - middle;
+        slope += at * (values[i] - mean);
+        squares += at * at;
+    }
+    slope /= squares;
+    for (size_t i = 0; i < count; i++) {
+        const double off = values[i] - mean - slope * ((double)i - middle);
+        deviation += off * off / n;
+    }
+    return slope * (n - 1) > deviations * sqrt(deviation);
 }

@@ -10,6 +10,7 @@
 #ifndef OH_MEMORY_TREND_H
 #define OH_MEMORY_TREND_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum oh_trend {
@@ -22,5 +23,9 @@ enum { OH_TREND_LEAST = 3 }; // Fewer values tell nothing.
 
 // noise: a rise from the first to the last value of no more than this is none.
 enum oh_trend oh_trend_find(const double *values, size_t count, double noise);
+
+// Whether the values rise along a straight line, from which they deviate by no more than a so many'th
+// part of that rise (one standard deviation).
+bool oh_trend_is_line(const double *values, size_t count, double deviations);
 
 #endif

@@ -41,41 +41,6 @@ static double noise_of(const struct oh_judging *j, oh_value_fn *value, struct oh
     return oh_noise_of(&noise, value(&j->looks[0]));
 }
 
-static bool is_same(const struct oh_live_block *a, const struct oh_live_block *b)
-{
-    return a->address == b->address && a->size == b->size && a->stack == b->stack;
-}
-
-static double variance_of(const struct oh_live *live, const struct oh_live_block *block)
-{
-    const double objects = (double)block->weight / (double)(UINT64_C(1) << live->weight_shift);
-    const double size = (double)block->size;
-    return live->is_exact || objects <= 1 ? 0 : size * size * objects * (objects - 1);
-}
-
-// Of the difference between two looks: a block that is in both adds nothing to it.
-static double variance_between(const struct oh_live *older, const struct oh_live *newer)
-{
-    double variance = 0;
-    size_t i = 0;
-    size_t k = 0;
-    while (i < older->count || k < newer->count) {
-        const struct oh_live_block *const a = i < older->count ? &older->blocks[i] : NULL;
-        const struct oh_live_block *const b = k < newer->count ? &newer->blocks[k] : NULL;
-        if (a != NULL && b != NULL && is_same(a, b)) {
-            i++;
-            k++;
-        } else if (b == NULL || (a != NULL && a->address <= b->address)) {
-            variance += variance_of(older, a);
-            i++;
-        } else {
-            variance += variance_of(newer, b);
-            k++;
-        }
-    }
-    return variance;
-}
-
 static double value_resident(const struct oh_look *look)
 {
     return look->resident;
@@ -174,8 +139,43 @@ static void say_hidden(const struct oh_judging *j, struct oh_finding *finding)
 static double live_noise(const struct oh_judging *j, double *error)
 {
     const struct oh_noise noise = {64 * kib, 0.01};
-    *error = sqrt(variance_between(&j->looks[0].blocks, &j->looks[j->count - 1].blocks));
+    *error =
+        sqrt(oh_live_variance_between(&j->looks[0].blocks, &j->looks[j->count - 1].blocks, NULL));
     return fmax(2 * *error, noise_of(j, value_live, noise));
+}
+
+// How far the value went up and down.
+static double range_of(const struct oh_judging *j, oh_value_fn *value)
+{
+    double least = value(&j->looks[0]);
+    double most = least;
+    for (size_t i = 1; i < j->count; i++) {
+        least = fmin(least, value(&j->looks[i]));
+        most = fmax(most, value(&j->looks[i]));
+    }
+    return most - least;
+}
+
+// A few stacks may rise steadily while all of C live goes up and down.
+static void judge_stacks(struct oh_judging *j)
+{
+    struct oh_risers *const risers = &j->verdict->risers;
+    double grown = 0;
+    double variance = 0;
+    oh_risers_find(j->looks, j->count, risers);
+    for (size_t i = 0; i < risers->count; i++) {
+        grown += risers->list[i].grown;
+        variance += risers->list[i].variance;
+    }
+    if (risers->count == 0) {
+        return;
+    }
+    struct oh_finding *const finding =
+        oh_finding_add(j->verdict, OH_FINDING_C_LIVE, OH_PART_C_LIVE, grown, sqrt(variance));
+    oh_finding_say_growth(finding, "C live of the stacks below", seconds(j));
+    oh_finding_say(finding, "; all of C live went up and down by %s meanwhile",
+                   oh_size_of(range_of(j, value_live)).text);
+    j->verdict->c_live_grows = finding != NULL;
 }
 
 static void judge_live(struct oh_judging *j)
@@ -190,6 +190,7 @@ static void judge_live(struct oh_judging *j)
         say_level(j, OH_PART_C_LIVE, grown, "C live");
     }
     if (trend != OH_TREND_RISES) {
+        judge_stacks(j);
         return;
     }
     struct oh_finding *const finding =
@@ -328,18 +329,6 @@ static void judge_retained(struct oh_judging *j)
                        oh_size_of(last->free_pages).text,
                        last->allocator == OH_ALLOCATOR_JEMALLOC ? "a purge" : "malloc_trim");
     }
-}
-
-// How far the value went up and down.
-static double range_of(const struct oh_judging *j, oh_value_fn *value)
-{
-    double least = value(&j->looks[0]);
-    double most = least;
-    for (size_t i = 1; i < j->count; i++) {
-        least = fmin(least, value(&j->looks[i]));
-        most = fmax(most, value(&j->looks[i]));
-    }
-    return most - least;
 }
 
 static void say_not_growing(struct oh_judging *j)

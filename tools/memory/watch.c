@@ -110,7 +110,7 @@ static int take_look(struct oh_watch *watch, struct oh_err *err)
     keep_last(watch, &reader, has_reader);
     if (watch->count > 2) {
         // Only the ends are compared block by block.
-        oh_look_fini(&watch->looks[watch->count - 2]);
+        oh_look_drop_blocks(&watch->looks[watch->count - 2]);
     }
     return 0;
 }

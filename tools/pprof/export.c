@@ -108,6 +108,14 @@ int oh_export_build_moment(struct oh_reader *reader, const char *const *dirs, si
     return build_wanted(reader, dirs, dir_count, &then, made, warnings, err);
 }
 
+int oh_export_build_chosen(struct oh_reader *reader, const struct oh_export_choice *choice,
+                           struct oh_export *made, struct oh_err *err)
+{
+    const struct oh_writer_options chosen = {
+        .want = choice->want, .want_arg = choice->arg, .errors_since_s = choice->errors_since_s};
+    return build_wanted(reader, NULL, 0, &chosen, made, NULL, err);
+}
+
 void oh_export_fini(struct oh_export *made)
 {
     oh_arena_fini(&made->arena);

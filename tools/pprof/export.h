@@ -45,6 +45,15 @@ struct oh_export_moment {
 int oh_export_build_moment(struct oh_reader *reader, const char *const *dirs, size_t dir_count,
                            const struct oh_export_moment *moment, struct oh_export *made,
                            struct oh_list *warnings, struct oh_err *err);
+
+// The same of a few stacks: want as in struct oh_writer_options; NULL: of all.
+struct oh_export_choice {
+    bool (*want)(void *arg, uint32_t stack);
+    void *arg;
+    uint32_t errors_since_s; // As in struct oh_writer_options.
+};
+int oh_export_build_chosen(struct oh_reader *reader, const struct oh_export_choice *choice,
+                           struct oh_export *made, struct oh_err *err);
 void oh_export_fini(struct oh_export *made);
 
 // Writes the gzipped profile to `path` through a file beside it that is renamed when it is
