@@ -157,18 +157,10 @@ static int find_threads(struct oh_claiming *c, size_t map, uint64_t start, uint6
     return oh_glibc_find_threads(c->facts->pages, start, end, &c->budget, &c->claims);
 }
 
-// A block may go on into the next maps: advice (madvise) to the kernel cuts a map in pieces.
 static int find_blocks(struct oh_claiming *c, size_t map, uint64_t start, uint64_t end)
 {
-    const struct oh_smaps *const smaps = c->facts->smaps;
-    const struct oh_smap *const maps = smaps->maps;
-    uint64_t limit = end;
-    for (size_t i = map; limit == maps[i].end && i + 1 < smaps->count &&
-                         maps[i + 1].start == limit && is_writable_memory(&maps[i + 1]);
-         i++) {
-        limit = maps[i + 1].end;
-    }
-    return oh_glibc_find_blocks(c->facts->pages, start, end, limit, &c->claims);
+    (void)map;
+    return oh_glibc_find_blocks(c->facts->pages, start, end, &c->claims);
 }
 
 static int find_recorder(struct oh_claiming *c, size_t map, uint64_t start, uint64_t end)

@@ -92,15 +92,14 @@ static uint64_t recorder_bytes(struct oh_pages *pages, uint64_t page, uint64_t e
 
 typedef uint64_t oh_own_size_fn(struct oh_pages *pages, uint64_t page, uint64_t end);
 
-// Every resident page of [start, end) where something of that sort begins; it ends at the limit at
-// the latest.
-static int find_heads(struct oh_pages *pages, uint64_t start, uint64_t end, uint64_t limit,
-                      oh_own_size_fn *size, enum oh_memory_part part, struct oh_claims *claims)
+// Every resident page where something of that sort begins.
+static int find_heads(struct oh_pages *pages, uint64_t start, uint64_t end, oh_own_size_fn *size,
+                      enum oh_memory_part part, struct oh_claims *claims)
 {
     int result = 0;
     uint64_t page = oh_pages_next_resident(pages, start, end);
     while (result == 0 && page < end) {
-        const uint64_t bytes = size(pages, page, limit);
+        const uint64_t bytes = size(pages, page, end);
         if (bytes > 0) {
             result = oh_claims_add(claims, page, page + bytes, part);
         }
@@ -110,16 +109,16 @@ static int find_heads(struct oh_pages *pages, uint64_t start, uint64_t end, uint
     return result;
 }
 
-int oh_glibc_find_blocks(struct oh_pages *pages, uint64_t start, uint64_t end, uint64_t limit,
+int oh_glibc_find_blocks(struct oh_pages *pages, uint64_t start, uint64_t end,
                          struct oh_claims *claims)
 {
-    return find_heads(pages, start, end, limit, own_map_bytes, OH_PART_HEAP, claims);
+    return find_heads(pages, start, end, own_map_bytes, OH_PART_HEAP, claims);
 }
 
 int oh_own_find_recorder(struct oh_pages *pages, uint64_t start, uint64_t end,
                          struct oh_claims *claims)
 {
-    return find_heads(pages, start, end, end, recorder_bytes, OH_PART_RECORDER, claims);
+    return find_heads(pages, start, end, recorder_bytes, OH_PART_RECORDER, claims);
 }
 
 // A thread that pthread_create made knows its stack: a start, a size that goes past the thread's own

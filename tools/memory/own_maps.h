@@ -20,8 +20,7 @@
 // finds. 0 or -ENOMEM.
 int oh_glibc_find_arenas(struct oh_pages *pages, uint64_t start, uint64_t end,
                          struct oh_claims *claims);
-// limit: how far memory of that sort goes on behind end.
-int oh_glibc_find_blocks(struct oh_pages *pages, uint64_t start, uint64_t end, uint64_t limit,
+int oh_glibc_find_blocks(struct oh_pages *pages, uint64_t start, uint64_t end,
                          struct oh_claims *claims);
 
 // Maps of the library begin with OH_FORMAT_MAGIC and their size in bytes.
