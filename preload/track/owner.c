@@ -16,7 +16,8 @@ enum {
     ALLOCATORS = 64,
     GO_CALLERS = 16,
     DIRECT_DEPTH = 2,     // x_cgo_mmap and runtime.callCgoMmap.
-    GO_SEARCH_WORDS = 32, // Of the stack, where x_cgo_mmap cannot be unwound.
+    GO_SEARCH_WORDS = 14, // Of the stack, where x_cgo_mmap cannot be unwound: without optimisation
+                          // its frame has ten.
     WORD_BYTES = 8,
 };
 
@@ -134,10 +135,9 @@ static bool is_go_stack(const uint64_t *pcs, uint32_t depth, uint64_t sp, bool *
     *direct = depth >= DIRECT_DEPTH && is_runtimes_mmap(pcs[1]);
     if (*direct)
         return true;
-    if (depth == 1 || oh_go_runtime_at(pcs[0]) != NULL) {
-        *direct = oh_go_runtime_get(0) != NULL && lies_below_runtimes_mmap(sp);
-        return *direct;
-    }
+    // Not for good: a word of the stack may be left over from another call.
+    if (depth == 1 || oh_go_runtime_at(pcs[0]) != NULL)
+        return oh_go_runtime_get(0) != NULL && lies_below_runtimes_mmap(sp);
     for (uint32_t i = DIRECT_DEPTH; i < depth; i++) {
         if (is_runtimes_mmap(pcs[i]))
             return true;
