@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "recording/recording.h"
 #include "tables/levels.h"
+#include "tables/maps_log.h"
 #include "tables/stacks.h"
 
 enum {
@@ -23,8 +24,6 @@ enum {
     ANSWERS_UNTIL = 420, // From here on not even for the system's answer to a call.
     YIELDS = 400,
     SLEEP_NS = 100000,
-    FIND_TRIES = 8,
-    PIECES = 64, // Of a range that is committed.
 };
 
 // What a folding needs, for each that may be under way.
@@ -64,12 +63,6 @@ bool oh_maps_ready(void)
 
 // --- Words that two processes share
 
-static struct oh_format_range load_range(const struct oh_format_range *from)
-{
-    return (struct oh_format_range){oh_load_acquire(&from->begin), oh_load_acquire(&from->end),
-                                    oh_load_acquire(&from->facts), oh_load_acquire(&from->call)};
-}
-
 static void store_range(struct oh_format_range *to, const struct oh_format_range *range)
 {
     oh_store_release(&to->begin, range->begin);
@@ -78,19 +71,9 @@ static void store_range(struct oh_format_range *to, const struct oh_format_range
     oh_store_release(&to->call, range->call);
 }
 
-static uint64_t state_of(uint64_t ticket, enum oh_map_phase phase)
-{
-    return ticket << OH_MAP_PHASE_BITS | (uint64_t)phase;
-}
-
 static enum oh_map_phase phase_of(uint64_t state)
 {
     return (enum oh_map_phase)(state & ((1 << OH_MAP_PHASE_BITS) - 1));
-}
-
-static struct oh_format_map_event *event_at(uint64_t ticket)
-{
-    return &maps.log->events[ticket % OH_FORMAT_MAP_EVENTS];
 }
 
 static uint64_t table_bytes(uint32_t number)
@@ -121,32 +104,35 @@ static uint32_t table_of(uint64_t current)
     return (uint32_t)(current & ((1 << OH_MAP_TABLE_BITS) - 1));
 }
 
-// What is read of the table that holds, when the word `current` was this.
-struct held {
-    uint64_t current;
-    uint64_t first, count;
-    struct oh_format_range *ranges;
-};
-
-static struct held held_now(void)
+struct oh_maps_held oh_maps_held_now(void)
 {
     uint64_t current = oh_load_acquire(&maps.log->current);
     uint32_t number = table_of(current);
     struct oh_format_map_table *table = table_at(number);
-    struct held held = {current, oh_load_acquire(&table->first), oh_load_acquire(&table->count),
-                        ranges_of(table)};
+    struct oh_maps_held held = {current, oh_load_acquire(&table->first),
+                                oh_load_acquire(&table->count), ranges_of(table)};
     uint64_t room = table_room(number);
     if (held.count > room) // Written anew meanwhile: whoever uses it will notice.
         held.count = room;
     return held;
 }
 
-static bool still_holds(const struct held *held)
+struct oh_format_map_event *oh_maps_event_at(uint64_t ticket)
+{
+    return &maps.log->events[ticket % OH_FORMAT_MAP_EVENTS];
+}
+
+uint64_t oh_maps_next(void)
+{
+    return oh_load_acquire(&maps.log->next);
+}
+
+bool oh_maps_still_holds(const struct oh_maps_held *held)
 {
     return oh_load_acquire(&maps.log->current) == held->current;
 }
 
-static bool is_reserve(const void *arg, uint32_t stack)
+bool oh_maps_is_reserve(const void *arg, uint32_t stack)
 {
     (void)arg;
     return oh_stacks_at(stack)->kind == OH_KIND_RESERVE;
@@ -162,11 +148,11 @@ enum haste { AT_LEISURE, PRESSED, AT_LAST };
 // Brings an event that is not ready out of the way; only when there is no time to wait for it.
 static enum taken press(struct oh_format_map_event *event, uint64_t ticket, uint64_t state)
 {
-    uint64_t pressed = state_of(ticket, OH_MAP_SKIPPED);
-    if (state == state_of(ticket, OH_MAP_PENDING))
-        pressed = state_of(ticket, OH_MAP_DONE);
-    else if (state == state_of(ticket, OH_MAP_WRITING))
-        pressed = state_of(ticket, OH_MAP_ABANDONED);
+    uint64_t pressed = oh_maps_state_of(ticket, OH_MAP_SKIPPED);
+    if (state == oh_maps_state_of(ticket, OH_MAP_PENDING))
+        pressed = oh_maps_state_of(ticket, OH_MAP_DONE);
+    else if (state == oh_maps_state_of(ticket, OH_MAP_WRITING))
+        pressed = oh_maps_state_of(ticket, OH_MAP_ABANDONED);
     // Whoever was faster has made it ready, or is a folding that loses.
     if (!oh_cas_acq_rel(&event->state, &state, pressed))
         return NOT_YET;
@@ -202,21 +188,21 @@ static uint64_t paint_events(struct oh_paint *paint, uint64_t ticket, uint64_t e
     if (haste == AT_LEISURE && end - ticket >= PRESSED_AT)
         haste = PRESSED;
     for (; ticket < end; ticket++) {
-        struct oh_format_map_event *event = event_at(ticket);
+        struct oh_format_map_event *event = oh_maps_event_at(ticket);
         enum taken taken = look_at(event, ticket, haste);
         if (taken == NOT_YET)
             break;
-        struct oh_format_range range = load_range(&event->range);
+        struct oh_format_range range = oh_maps_load_range(&event->range);
         if (taken == TAKEN)
             oh_paint_event(paint, &range, oh_load_acquire(&event->op));
     }
     return ticket;
 }
 
-static struct oh_format_range range_at(const void *table, uint64_t number)
+struct oh_format_range oh_maps_range_at(const void *table, uint64_t number)
 {
-    const struct held *held = table;
-    return load_range(&held->ranges[number]);
+    const struct oh_maps_held *held = table;
+    return oh_maps_load_range(&held->ranges[number]);
 }
 
 static uint64_t merged_count(const struct oh_paint *paint, struct oh_paint_merge *merge)
@@ -229,7 +215,7 @@ static uint64_t merged_count(const struct oh_paint *paint, struct oh_paint_merge
 // A free table of the level that is not the one that holds: it is the caller's until it is given
 // back. They are taken in turn, so that one that held stays as it was for some more foldings, for
 // who is still reading it.
-static bool take_table(const struct held *held, uint32_t level, uint32_t *number)
+static bool take_table(const struct oh_maps_held *held, uint32_t level, uint32_t *number)
 {
     const uint64_t generation = (held->current >> OH_MAP_TABLE_BITS) + 1;
     for (uint32_t i = 0; i < OH_FORMAT_MAP_TABLES; i++) {
@@ -240,7 +226,7 @@ static bool take_table(const struct held *held, uint32_t level, uint32_t *number
             !oh_cas32_acq_rel(&work.table_busy[*number], &free, 1))
             continue;
         // From here on it cannot become the one that holds; it may have done so just before.
-        if (still_holds(held))
+        if (oh_maps_still_holds(held))
             return true;
         oh_store32_release(&work.table_busy[*number], 0);
         return false;
@@ -250,14 +236,14 @@ static bool take_table(const struct held *held, uint32_t level, uint32_t *number
 
 // A table for so many ranges, in the smallest level that has the room and a free one, else in the
 // largest. False when all are taken.
-static bool choose_table(const struct held *held, uint64_t count, uint32_t *number)
+static bool choose_table(const struct oh_maps_held *held, uint64_t count, uint32_t *number)
 {
     bool no_room = false;
     uint32_t levels = oh_levels_count(&maps.levels);
     for (uint32_t level = 0; level < levels; level++) {
         if (table_room(level * OH_FORMAT_MAP_TABLES) >= count && take_table(held, level, number))
             return true;
-        if (level + 1 == levels && still_holds(held) &&
+        if (level + 1 == levels && oh_maps_still_holds(held) &&
             oh_levels_open(&maps.levels, levels, &no_room))
             levels = oh_levels_count(&maps.levels);
     }
@@ -269,7 +255,7 @@ static void put_range(void *to, uint64_t number, const struct oh_format_range *r
     store_range((struct oh_format_range *)to + number, range);
 }
 
-static void write_table(const struct held *held, const struct oh_paint *paint,
+static void write_table(const struct oh_maps_held *held, const struct oh_paint *paint,
                         struct oh_paint_merge *merge, uint32_t number, uint64_t first, bool join)
 {
     struct oh_format_map_table *table = table_at(number);
@@ -293,17 +279,17 @@ static void write_table(const struct held *held, const struct oh_paint *paint,
         continue;
 }
 
-static void fold(struct folder *folder, enum haste haste)
+static void fold(struct oh_paint_cell *cells, enum haste haste)
 {
-    struct held held = held_now();
-    struct oh_paint paint = {.cells = folder->cells, .is_reserve = is_reserve};
+    struct oh_maps_held held = oh_maps_held_now();
+    struct oh_paint paint = {.cells = cells, .is_reserve = oh_maps_is_reserve};
     uint64_t end = oh_load_acquire(&maps.log->next);
-    if (!still_holds(&held) || end - held.first > OH_FORMAT_MAP_EVENTS)
+    if (!oh_maps_still_holds(&held) || end - held.first > OH_FORMAT_MAP_EVENTS)
         return;
     uint64_t first = paint_events(&paint, held.first, end, haste);
     if (first == held.first)
         return;
-    struct oh_paint_merge merge = {&held, range_at, held.count, 0};
+    struct oh_paint_merge merge = {&held, oh_maps_range_at, held.count, 0};
     // Mostly there is room in any case; else the ranges are counted.
     uint32_t number;
     uint64_t count = held.count + 2 * (uint64_t)paint.count;
@@ -316,23 +302,39 @@ static void fold(struct folder *folder, enum haste haste)
 }
 
 // Outside of signal handlers: one that jumps away, or ends its thread, would keep the table.
+struct oh_paint_cell *oh_maps_borrow_cells(uint64_t *blocked)
+{
+    (void)oh_sys_swap_signals(UINT64_MAX, blocked);
+    for (uint32_t i = 0; i < FOLDERS; i++) {
+        uint32_t free = 0;
+        if (oh_cas32_acq_rel(&work.folders[i].busy, &free, 1))
+            return work.folders[i].cells;
+    }
+    (void)oh_sys_swap_signals(*blocked, blocked);
+    return NULL;
+}
+
+void oh_maps_return_cells(const struct oh_paint_cell *cells, uint64_t blocked)
+{
+    for (uint32_t i = 0; i < FOLDERS; i++) {
+        if (work.folders[i].cells == cells)
+            oh_store32_release(&work.folders[i].busy, 0);
+    }
+    (void)oh_sys_swap_signals(blocked, &blocked);
+}
+
 static OH_NOINLINE void fold_events(enum haste haste)
 {
     uint64_t blocked;
     if (haste == AT_LEISURE && oh_load32_relaxed(&work.folding) != 0)
         return;
-    (void)oh_sys_swap_signals(UINT64_MAX, &blocked);
+    struct oh_paint_cell *cells = oh_maps_borrow_cells(&blocked);
+    if (cells == NULL)
+        return;
     (void)oh_add32_relaxed(&work.folding, 1);
-    for (uint32_t i = 0; i < FOLDERS; i++) {
-        uint32_t free = 0;
-        if (!oh_cas32_acq_rel(&work.folders[i].busy, &free, 1))
-            continue;
-        fold(&work.folders[i], haste);
-        oh_store32_release(&work.folders[i].busy, 0);
-        break;
-    }
+    fold(cells, haste);
     (void)oh_add32_relaxed(&work.folding, UINT32_MAX);
-    (void)oh_sys_swap_signals(blocked, &blocked);
+    oh_maps_return_cells(cells, blocked);
 }
 
 // --- Events
@@ -360,13 +362,13 @@ static bool claim(uint64_t *ticket)
             wait_for_room(i);
             continue;
         }
-        struct oh_format_map_event *event = event_at(next);
+        struct oh_format_map_event *event = oh_maps_event_at(next);
         uint64_t state = oh_load_acquire(&event->state);
         *ticket = next;
         if (!oh_cas_acq_rel(&maps.log->next, &next, next + 1) ||
             phase_of(state) == OH_MAP_ABANDONED)
             continue;
-        if (oh_cas_acq_rel(&event->state, &state, state_of(*ticket, OH_MAP_WRITING)))
+        if (oh_cas_acq_rel(&event->state, &state, oh_maps_state_of(*ticket, OH_MAP_WRITING)))
             return true;
     }
     oh_recording_count(OH_COUNTER_dropped_map_calls);
@@ -376,11 +378,11 @@ static bool claim(uint64_t *ticket)
 // False: it came too late, and has to be added again.
 static bool publish(uint64_t ticket, enum oh_map_phase phase)
 {
-    struct oh_format_map_event *event = event_at(ticket);
-    uint64_t state = state_of(ticket, OH_MAP_WRITING);
-    if (oh_cas_acq_rel(&event->state, &state, state_of(ticket, phase)))
+    struct oh_format_map_event *event = oh_maps_event_at(ticket);
+    uint64_t state = oh_maps_state_of(ticket, OH_MAP_WRITING);
+    if (oh_cas_acq_rel(&event->state, &state, oh_maps_state_of(ticket, phase)))
         return true;
-    oh_store_release(&event->state, state_of(ticket, OH_MAP_SKIPPED));
+    oh_store_release(&event->state, oh_maps_state_of(ticket, OH_MAP_SKIPPED));
     return false;
 }
 
@@ -392,8 +394,8 @@ static bool add(const struct oh_format_range *range, enum oh_map_op op, enum oh_
         if (!claim(ticket))
             return false;
         numbered.call = *ticket;
-        store_range(&event_at(*ticket)->range, &numbered);
-        oh_store_release(&event_at(*ticket)->op, op);
+        store_range(&oh_maps_event_at(*ticket)->range, &numbered);
+        oh_store_release(&oh_maps_event_at(*ticket)->op, op);
     } while (!publish(*ticket, phase));
     uint64_t used = *ticket - oh_load_relaxed(&work.first);
     if (used >= oh_load_relaxed(&work.fold_at) && used < UINT64_MAX / 2)
@@ -423,166 +425,12 @@ void oh_maps_begin_unset(struct oh_maps_unset *unset, uint64_t begin, uint64_t e
 
 void oh_maps_end_unset(const struct oh_maps_unset *unset, bool succeeded)
 {
-    uint64_t state = state_of(unset->ticket, OH_MAP_PENDING);
+    uint64_t state = oh_maps_state_of(unset->ticket, OH_MAP_PENDING);
     if (!unset->noted)
         return;
     enum oh_map_phase phase = succeeded ? OH_MAP_DONE : OH_MAP_VOID;
-    if (!oh_cas_acq_rel(&event_at(unset->ticket)->state, &state, state_of(unset->ticket, phase)) &&
+    if (!oh_cas_acq_rel(&oh_maps_event_at(unset->ticket)->state, &state,
+                        oh_maps_state_of(unset->ticket, phase)) &&
         !succeeded)
         oh_recording_count(OH_COUNTER_dropped_map_calls); // It was pressed, and is gone by now.
-}
-
-// --- Questions
-
-// From the newest event backwards. What decides the address is known when an event or a range
-// covers it; those that lie beside it narrow what is decided by the same. A commit that covers it
-// decides only if what is older is a reservation; the oldest such commit is the one that came upon
-// it.
-struct search {
-    uint64_t address;
-    struct oh_format_range piece;  // What is left between the neighbours.
-    struct oh_format_range commit; // Stack 0: none.
-};
-
-// True when the range covers the address.
-static bool narrow(struct search *search, const struct oh_format_range *range)
-{
-    struct oh_format_range *piece = &search->piece;
-    if (range->end <= search->address) {
-        piece->begin = range->end > piece->begin ? range->end : piece->begin;
-        return false;
-    }
-    if (range->begin > search->address) {
-        piece->end = range->begin < piece->end ? range->begin : piece->end;
-        return false;
-    }
-    piece->begin = range->begin > piece->begin ? range->begin : piece->begin;
-    piece->end = range->end < piece->end ? range->end : piece->end;
-    return true;
-}
-
-static void decide(struct search *search, const struct oh_format_range *range)
-{
-    uint32_t stack = oh_range_stack(range);
-    if (oh_range_stack(&search->commit) != 0 && stack != 0 && is_reserve(NULL, stack))
-        range = &search->commit;
-    search->piece.facts = range->facts;
-    search->piece.call = range->call;
-}
-
-static bool search_events(struct search *search, const struct held *held)
-{
-    uint64_t end = oh_load_acquire(&maps.log->next);
-    for (uint64_t ticket = end; ticket-- > held->first;) {
-        const struct oh_format_map_event *event = event_at(ticket);
-        uint64_t state = oh_load_acquire(&event->state);
-        struct oh_format_range range = load_range(&event->range);
-        if ((state != state_of(ticket, OH_MAP_DONE) && state != state_of(ticket, OH_MAP_PENDING)) ||
-            range.begin >= range.end || !narrow(search, &range))
-            continue;
-        if (oh_load_acquire(&event->op) == OH_MAP_SET) {
-            decide(search, &range);
-            return true;
-        }
-        search->commit = range;
-    }
-    return false;
-}
-
-static void search_table(struct search *search, const struct held *held)
-{
-    const struct oh_format_range nothing = {0};
-    uint64_t low = 0, high = held->count;
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
-        if (oh_load_acquire(&held->ranges[middle].end) > search->address)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    if (low > 0) {
-        struct oh_format_range before = load_range(&held->ranges[low - 1]);
-        (void)narrow(search, &before);
-    }
-    struct oh_format_range range = nothing;
-    if (low < held->count)
-        range = load_range(&held->ranges[low]);
-    decide(search, low < held->count && narrow(search, &range) ? &range : &nothing);
-}
-
-bool oh_maps_find(uint64_t address, struct oh_format_range *piece)
-{
-    for (int i = 0; i < FIND_TRIES; i++) {
-        struct search search = {.address = address, .piece = {.end = UINT64_MAX}};
-        struct held held = held_now();
-        if (!still_holds(&held))
-            continue;
-        if (!search_events(&search, &held))
-            search_table(&search, &held);
-        if (!still_holds(&held))
-            continue;
-        *piece = search.piece;
-        return true;
-    }
-    return false;
-}
-
-// In more pieces than are looked at, all of the rest is taken for reserved.
-uint64_t oh_maps_reserved(uint64_t begin, uint64_t end)
-{
-    uint64_t bytes = 0;
-    for (int i = 0; i < PIECES && begin < end; i++) {
-        struct oh_format_range piece;
-        if (!oh_maps_find(begin, &piece))
-            return bytes;
-        uint64_t stop = piece.end < end ? piece.end : end;
-        uint32_t stack = oh_range_stack(&piece);
-        if (stack != 0 && is_reserve(NULL, stack))
-            bytes += stop - begin;
-        begin = stop;
-    }
-    return begin < end ? bytes + (end - begin) : bytes;
-}
-
-// A range that goes on is put again, longer: only what is new of it is given on.
-struct giving {
-    oh_maps_range_fn *fn;
-    void *arg;
-    uint64_t number; // From 1 on, of the last one,
-    uint64_t end;    // and where it ended.
-};
-
-static void give(void *to, uint64_t number, const struct oh_format_range *range)
-{
-    struct giving *giving = to;
-    struct oh_format_range piece = *range;
-    if (giving->number == number + 1)
-        piece.begin = giving->end;
-    giving->number = number + 1;
-    giving->end = range->end;
-    giving->fn(giving->arg, &piece);
-}
-
-bool oh_maps_each_range(oh_maps_range_fn *fn, void *arg, uint64_t most)
-{
-    static struct oh_paint_cell cells[OH_PAINT_CELLS];
-    struct oh_paint paint = {.cells = cells, .is_reserve = is_reserve};
-    struct held held = held_now();
-    uint64_t end = oh_load_acquire(&maps.log->next);
-    if (!still_holds(&held) || held.count > most || end - held.first > OH_FORMAT_MAP_EVENTS)
-        return false;
-    for (uint64_t ticket = held.first; ticket < end; ticket++) {
-        const struct oh_format_map_event *event = event_at(ticket);
-        uint64_t state = oh_load_acquire(&event->state);
-        struct oh_format_range range = load_range(&event->range);
-        if (state == state_of(ticket, OH_MAP_DONE) || state == state_of(ticket, OH_MAP_PENDING))
-            oh_paint_event(&paint, &range, oh_load_acquire(&event->op));
-    }
-    if (!still_holds(&held)) // Else the stacks that events refer to may be none.
-        return false;
-    struct giving giving = {.fn = fn, .arg = arg};
-    struct oh_paint_merge merge = {&held, range_at, held.count, 0};
-    struct oh_paint_result result = {.put = give, .to = &giving, .room = UINT64_MAX};
-    oh_paint_merge(&paint, &merge, &result);
-    return still_holds(&held);
 }

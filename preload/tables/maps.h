@@ -79,8 +79,8 @@ void oh_maps_end_unset(const struct oh_maps_unset *unset, bool succeeded);
 // stack of 0 when nothing is mapped there. False: too much changed meanwhile to tell.
 bool oh_maps_find(uint64_t address, struct oh_format_range *piece);
 
-// How much of [begin, end) is reserved: what oh_maps_commit would change, or more when that is in
-// very many pieces.
+// How much of [begin, end) is reserved: what oh_maps_commit would change, or more when too much
+// changes meanwhile to tell.
 uint64_t oh_maps_reserved(uint64_t begin, uint64_t end);
 
 // Gives all ranges to fn, in the order of their addresses; a range may come in pieces. False when

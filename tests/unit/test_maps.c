@@ -120,13 +120,19 @@ static void commits_many_pieces(void *dir)
     begin(dir, OH_TABLES_SMALLEST);
     for (uint64_t i = 0; i < 100; i++)
         set(3 * i, 3 * i + 2, i % 2 == 0 ? 2 : 3);
-    // never less than what is reserved: what is in use would seem to be more than was allocated
-    oh_require(oh_maps_reserved(page(0), page(300)) >= 200 * PAGE);
-    oh_require(oh_maps_reserved(page(0), page(300)) <= 300 * PAGE);
+    oh_require_equal(oh_maps_reserved(page(0), page(300)), 200 * PAGE);
     oh_require_equal(oh_maps_reserved(page(0), page(60)), 40 * PAGE);
+    oh_require_equal(oh_maps_reserved(page(1), page(299)), 199 * PAGE);
+    // As a heap grows: access to all of it, again and again.
+    set(0, 10000, 2);
+    for (uint64_t i = 1; i <= 1000; i++) {
+        oh_require_equal(oh_maps_reserved(page(0), page(i)), PAGE);
+        oh_require(oh_maps_commit(page(0), page(i), stacks[6], 5));
+    }
+    oh_require_equal(oh_maps_reserved(page(0), page(10000)), 9000 * PAGE);
 }
 
-static void test_reserved_bytes_of_many_pieces_are_not_too_few(void **state)
+static void test_reserved_bytes_of_many_pieces_are_exact(void **state)
 {
     (void)state;
     oh_scratch_run(commits_many_pieces);
@@ -413,7 +419,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_maps_are_cut_and_replaced_to_the_byte),
         cmocka_unit_test(test_commit_changes_reservations_and_nothing_else),
-        cmocka_unit_test(test_reserved_bytes_of_many_pieces_are_not_too_few),
+        cmocka_unit_test(test_reserved_bytes_of_many_pieces_are_exact),
         cmocka_unit_test(test_find_tells_the_piece_around_an_address),
         cmocka_unit_test(test_a_million_random_operations_agree_with_a_map_of_pages),
         cmocka_unit_test(test_sixty_thousand_ranges_are_kept_apart),
