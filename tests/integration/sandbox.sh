@@ -34,7 +34,7 @@ done
 # The library alone would have to open a file: it leaves the recording, which says so.
 note "the library alone"
 expect_status 0 env LD_PRELOAD="$OFFHEAP_LIB" OFFHEAP_EXACT=1 OFFHEAP_PROFILE="$PWD/alone.pb.gz" \
-    "$program" prctl 3
+    "$program" prctl 4
 expect_text out.txt '^alive$'
 cp out.txt alone.out
 [ ! -e alone.pb.gz ] || fail "a profile was written in a sandbox"
