@@ -174,10 +174,10 @@ static void test_growth_within_the_error_of_samples_is_none(void **state)
 {
     (void)state;
     past.is_exact = false;
-    past.error = 30 * mib;
+    past.error = past.past_error = 30 * mib;
     set_steps(10, 1, 5, 0, 20, 0);
     assert_only(OH_FINDING_NOT_GROWING, "of C live, less than 60.0 MiB would not show");
-    past.error = 10 * mib;
+    past.error = past.past_error = 10 * mib;
     assert_only(OH_FINDING_C_LIVE, "+54.0 MiB ±10.0 MiB in 54 s");
 }
 
@@ -212,6 +212,30 @@ static void test_leak_before_and_after_a_gap_grows(void **state)
     assert_non_null(finding_of(OH_FINDING_C_LIVE));
 }
 
+// The stacks of a young process may remember little of its life; the steps do.
+static void test_growth_is_judged_from_the_longer_time(void **state)
+{
+    (void)state;
+    set_steps(10, 1, 5, 0, 20, 0);
+    past.past_s = 54;
+    assert_only(OH_FINDING_C_LIVE, "growing: C live, +54.0 MiB in 54 s");
+    assert_int_equal(past.judged_s, PAST);
+}
+
+static void test_leak_that_began_late_is_growth(void **state)
+{
+    (void)state;
+    set_steps(10, 0, 5, 0, 20, 0);
+    past.past_s = 49;
+    for (uint32_t t = 50; t < SECONDS; t++) {
+        timeline.steps[t].inuse_bytes[OH_KIND_MALLOC] += (uint64_t)((t - 49) * mib);
+        timeline.steps[t].resident_bytes += (uint64_t)((t - 49) * mib);
+    }
+    past.held[OH_KIND_MALLOC].bytes += 10 * mib;
+    assert_only(OH_FINDING_C_LIVE, "growing: C live, +10.0 MiB in 11 s");
+    assert_int_equal(past.judged_s, 49);
+}
+
 static void test_young_recording_is_not_judged(void **state)
 {
     (void)state;
@@ -240,6 +264,8 @@ int main(void)
         cmocka_unit_test_setup(test_growth_within_the_error_of_samples_is_none, setup),
         cmocka_unit_test_setup(test_numbers_that_are_absent_are_not_judged, setup),
         cmocka_unit_test_setup(test_leak_before_and_after_a_gap_grows, setup),
+        cmocka_unit_test_setup(test_growth_is_judged_from_the_longer_time, setup),
+        cmocka_unit_test_setup(test_leak_that_began_late_is_growth, setup),
         cmocka_unit_test_setup(test_young_recording_is_not_judged, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -303,7 +303,7 @@ static void print_past(FILE *out, const struct oh_past *past)
     print_bool(out, ",\n  ", "exact", past->is_exact);
     print_bool(out, ",\n  ", "go", past->is_go);
     print_held(out, past);
-    (void)fprintf(out, ",\n  \"judged_from_s\": %u,\n  \"end_s\": %u", past->past_s, past->end_s);
+    (void)fprintf(out, ",\n  \"judged_from_s\": %u,\n  \"end_s\": %u", past->judged_s, past->end_s);
     print_key(out, ",\n  ", "timeline");
     (void)fputs("[", out);
     for (uint32_t i = 0; i < past->timeline->count; i++) {
