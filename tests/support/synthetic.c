@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "offheap/hash.h"
+#include "offheap/step.h"
 #include "offheap/weight.h"
 
 enum {
@@ -26,9 +27,13 @@ enum {
     MAP_LOG_AT = MAPS_AT + MAPS_BYTES,
     MAP_LOG_BYTES = 9 * PAGE,
     MAPS_END = MAP_LOG_AT + MAP_LOG_BYTES,
+    STEPS_AT = END, // The same.
+    STEPS_BYTES = OH_FORMAT_STEP_RUNGS * OH_FORMAT_STEP_PLACES * (int)sizeof(struct oh_format_step),
+    STEPS_END = STEPS_AT + STEPS_BYTES,
 };
 
 _Static_assert((int)MAPS_END <= (int)OH_SYNTHETIC_BYTES, "the sections fit");
+_Static_assert((int)STEPS_END <= (int)OH_SYNTHETIC_BYTES, "the sections fit");
 _Static_assert(sizeof(struct oh_format_map_log) <= MAP_LOG_BYTES, "the log fits");
 
 struct oh_format_header *oh_synthetic_header(struct oh_synthetic *recording)
@@ -172,6 +177,21 @@ struct oh_format_map_table *oh_synthetic_table(struct oh_synthetic *recording, u
 {
     const uint32_t bytes = MAPS_BYTES / OH_FORMAT_MAP_TABLES;
     return (struct oh_format_map_table *)(recording->bytes + MAPS_AT + number * bytes);
+}
+
+void oh_synthetic_step(struct oh_synthetic *recording, const struct oh_format_step *step)
+{
+    struct oh_format_header *header = oh_synthetic_header(recording);
+    struct oh_format_step *ring = (struct oh_format_step *)(recording->bytes + STEPS_AT);
+    uint32_t second = (uint32_t)(step->time_ns / UINT64_C(1000000000));
+    struct oh_format_step *to = &ring[oh_step_place(0, second)];
+    if (recording->size != STEPS_END) {
+        header->sections[header->section_count - 1].offset = STEPS_END; // Out of the way.
+        add_section(header, OH_SECTION_STEPS, 0, STEPS_AT, STEPS_BYTES, OH_SECTION_READY);
+        recording->size = STEPS_END;
+    }
+    *to = *step;
+    to->check = oh_step_check(to);
 }
 
 void oh_synthetic_sample(struct oh_synthetic *recording, uint32_t mode)

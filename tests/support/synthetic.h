@@ -15,7 +15,7 @@
 // The numbers of two further means: 1000 bytes at the one weigh about 2.5 objects, everything at
 // the other one object.
 enum {
-    OH_SYNTHETIC_BYTES = 200 << 10,
+    OH_SYNTHETIC_BYTES = 320 << 10,
     OH_SYNTHETIC_MEAN = 1,
     OH_SYNTHETIC_MEAN_BYTES = 1958,
     OH_SYNTHETIC_NO_MEAN = 2
@@ -60,6 +60,9 @@ struct oh_format_map_log *oh_synthetic_maps(struct oh_synthetic *recording);
 struct oh_format_map_log *
 oh_synthetic_maps_log(struct oh_synthetic *recording); // Once they are there.
 struct oh_format_map_table *oh_synthetic_table(struct oh_synthetic *recording, uint32_t number);
+
+// A section for the time line, and a step in the ring of the finest clock. Not together with maps.
+void oh_synthetic_step(struct oh_synthetic *recording, const struct oh_format_step *step);
 
 // Something of everything: two modules, three stacks, four blocks, texts and a note.
 void oh_synthetic_sample(struct oh_synthetic *recording, uint32_t mode);

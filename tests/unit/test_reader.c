@@ -15,6 +15,7 @@
 
 #include "base/path.h"
 #include "base/proc.h"
+#include "profile/timeline.h"
 #include "reader/locate.h"
 #include "reader/reader.h"
 #include "support/cmocka.h"
@@ -401,6 +402,32 @@ static void test_time_of_a_killed_process_is_its_files(void **state)
     oh_reader_close(&reader);
 }
 
+// A process that stores into what it has mapped does not touch its file's time until that is written.
+static void test_time_of_a_killed_process_is_its_newest_step_when_that_is_later(void **state)
+{
+    (void)state;
+    static struct oh_timeline timeline;
+    const uint64_t written_s = 1700000123;
+    const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = (time_t)written_s}};
+    const struct oh_format_step newest = {.time_ns = 200500000000u, .resident_bytes = 77};
+    const struct oh_format_step older = {.time_ns = 199000000000u};
+    struct oh_format_header *const header = oh_synthetic_header(&recording);
+    struct oh_reader reader;
+    header->state = OH_STATE_RECORDING;
+    header->start_realtime_ns = (written_s - 100) * 1000000000u;
+    oh_synthetic_step(&recording, &newest);
+    oh_synthetic_step(&recording, &older);
+    const char *const path = write_file("s.offheap", recording.bytes, recording.size);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    assert_int_equal(oh_reader_open(&reader, path, &err), 0);
+    assert_int_equal(oh_reader_time_ns(&reader), (written_s + 100) * 1000000000u + 500000000u);
+    // and its copy has the steps
+    oh_timeline_read(&reader.view, &timeline);
+    assert_int_equal(timeline.count, 2);
+    assert_int_equal(timeline.steps[1].resident_bytes, 77);
+    oh_reader_close(&reader);
+}
+
 static bool has_warning(const struct oh_list *warnings, const char *text)
 {
     for (size_t i = 0; i < warnings->count; i++) {
@@ -460,6 +487,8 @@ int main(void)
         cmocka_unit_test(test_time_is_that_of_what_the_numbers_show),
         cmocka_unit_test_setup_teardown(test_time_of_a_killed_process_is_its_files, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(
+            test_time_of_a_killed_process_is_its_newest_step_when_that_is_later, setup, teardown),
         cmocka_unit_test_setup_teardown(test_warnings_name_losses, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
