@@ -331,6 +331,25 @@ static void test_trends(void **state)
     assert_int_equal(oh_trend_find(fall, 11, 0), OH_TREND_NONE);
 }
 
+// Between two collections a heap grows by garbage: the goal of the collector stays.
+static void test_a_growing_go_heap_is_explained(void **state)
+{
+    (void)state;
+    const struct oh_gostats before = {.next_gc = 100 << 20};
+    const struct oh_gostats after = {.next_gc = 200 << 20};
+    set_steady(10, 0, 1, 0, 100, 5);
+    find();
+    oh_verdict_explain_go(&verdict, NULL, NULL);
+    assert_non_null(strstr(finding_of(OH_FINDING_GO)->text, "garbage that is not collected yet"));
+    find();
+    oh_verdict_explain_go(&verdict, &before, &after);
+    assert_non_null(strstr(finding_of(OH_FINDING_GO)->text,
+                           "(NextGC) went from 100 MiB to 200 MiB: more is alive"));
+    find();
+    oh_verdict_explain_go(&verdict, &before, &before);
+    assert_non_null(strstr(finding_of(OH_FINDING_GO)->text, "it is garbage so far"));
+}
+
 static void test_maps_and_stacks_grow(void **state)
 {
     (void)state;
@@ -552,6 +571,7 @@ int main(void)
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_sums_of_many_stacks),
         cmocka_unit_test_setup(test_a_slow_leak_under_waves, setup),
+        cmocka_unit_test_setup(test_a_growing_go_heap_is_explained, setup),
         cmocka_unit_test_setup(test_maps_and_stacks_grow, setup),
         cmocka_unit_test_setup(test_not_recorded, setup),
         cmocka_unit_test_setup(test_sampled_growth_needs_more_than_its_error, setup),

@@ -53,6 +53,8 @@ struct oh_memory_run {
     struct oh_cgroup group;
     struct oh_gostats stats;
     bool has_stats;
+    struct oh_gostats first_stats; // Before a watch.
+    bool has_first_stats;
     struct oh_verdict verdict;
     struct oh_advice advice;
     struct oh_list notes;
@@ -110,6 +112,18 @@ static void find_advice(struct oh_memory_run *r, const struct oh_look *look)
     free(gogc);
 }
 
+// The short name that the process goes by, which is not always that of its file (redis-server runs
+// a file of another name); the kernel cuts it at 15 letters.
+static const char *name_of(const struct oh_memory_run *r)
+{
+    const char *const exe =
+        r->watch.has_first ? oh_words_exe(&r->watch.first.view) : r->status.name;
+    return strncmp(exe, r->status.name, strlen(r->status.name)) == 0 || r->status.name[0] == '\0' ||
+                   r->status.name[0] == '?'
+               ? exe
+               : r->status.name;
+}
+
 static char *make_title(const struct oh_memory_run *r)
 {
     const struct oh_watch *const watch = &r->watch;
@@ -117,9 +131,7 @@ static char *make_title(const struct oh_memory_run *r)
                             : !watch->has_first        ? "not recorded"
                             : watch->looks[0].is_exact ? "recorded, exact"
                                                        : "recorded, sampled";
-    return oh_str_printf("Memory of %s, pid %d (%s)",
-                         watch->has_first ? oh_words_exe(&watch->first.view) : r->status.name,
-                         (int)r->pid, how);
+    return oh_str_printf("Memory of %s, pid %d (%s)", name_of(r), (int)r->pid, how);
 }
 
 // error: why it is not all that was asked for; NULL: it is.
@@ -206,6 +218,10 @@ static int report_live(const struct oh_memory_options *o, pid_t pid, const char 
     if (o->watch_ns != 0) {
         catch_interrupt(&inherited);
     }
+    if (o->url != NULL && o->watch_ns != 0) {
+        struct oh_err asked; // What is wrong is told after the watch.
+        r.has_first_stats = oh_gostats_fetch(o->url, &r.first_stats, &asked) == 0;
+    }
     const int looked = oh_watch_take(&request, &r.watch, err);
     if (o->watch_ns != 0) {
         (void)sigaction(SIGINT, &inherited, NULL);
@@ -220,7 +236,10 @@ static int report_live(const struct oh_memory_options *o, pid_t pid, const char 
         }
     }
     if (r.watch.count > 0) {
+        const bool has_both = r.has_first_stats && r.has_stats;
         oh_verdict_find(r.watch.looks, r.watch.count, &r.verdict);
+        oh_verdict_explain_go(&r.verdict, has_both ? &r.first_stats : NULL,
+                              has_both ? &r.stats : NULL);
     }
     if (looked == 0 && o->is_trim) {
         result = trim(&r, err);

@@ -378,3 +378,25 @@ void oh_verdict_find(const struct oh_look *looks, size_t count, struct oh_verdic
                        : "two looks show a change, not a trend: a longer --watch tells what grows");
     judge_retained(&j);
 }
+
+void oh_verdict_explain_go(struct oh_verdict *verdict, const struct oh_gostats *first,
+                           const struct oh_gostats *last)
+{
+    const double least_rise = 1.05;
+    for (size_t i = 0; i < verdict->count; i++) {
+        struct oh_finding *const finding = &verdict->findings[i];
+        if (finding->kind != OH_FINDING_GO) {
+            continue;
+        }
+        if (first == NULL || last == NULL) {
+            oh_finding_say(finding,
+                           "; garbage that is not collected yet is in it (--go URL tells)");
+            continue;
+        }
+        const bool is_alive = (double)last->next_gc > least_rise * (double)first->next_gc;
+        oh_finding_say(finding, "; the collector's goal (NextGC) went from %s to %s: %s",
+                       oh_size_of((double)first->next_gc).text,
+                       oh_size_of((double)last->next_gc).text,
+                       is_alive ? "more is alive" : "it is garbage so far");
+    }
+}

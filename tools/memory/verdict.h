@@ -14,8 +14,14 @@
 
 #include "memory/finding.h"
 #include "memory/look.h"
+#include "process/gostats.h"
 
 // looks: from the first to the last, count >= 1.
 void oh_verdict_find(const struct oh_look *looks, size_t count, struct oh_verdict *verdict);
+
+// A Go heap that grows holds garbage, too, until it is collected: says what the collector's goal did
+// meanwhile, or (NULL) how to ask.
+void oh_verdict_explain_go(struct oh_verdict *verdict, const struct oh_gostats *first,
+                           const struct oh_gostats *last);
 
 #endif
