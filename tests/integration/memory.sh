@@ -72,6 +72,21 @@ done
 [ "$(number c_live)" -gt "$grown" ] || fail "the program stands still after --trim"
 stop
 
+note "jemalloc inside of the program is purged likewise"
+if [ -x "${hold}_je" ]; then
+    start "${hold}_je" retain 100 1
+    look
+    [ "$(number allocator_retained)" -gt 90000000 ] || fail "jemalloc keeps nothing"
+    look --trim
+    expect_text look.json '"trimmed": "jemalloc.s purge'
+    within "left" "$(number allocator_retained)" 0 0 20000000
+    grown=$(number c_live)
+    sleep 1
+    look
+    [ "$(number c_live)" -gt "$grown" ] || fail "the program stands still after --trim"
+    stop
+fi
+
 note "not recorded"
 recorded=no
 for sort in leak advised; do

@@ -173,7 +173,7 @@ static int trim(struct oh_memory_run *r, struct oh_err *err)
 {
     const char *call = NULL;
     const double before = oh_watch_last(&r->watch)->resident;
-    int result = oh_trim(r->pid, &call, err);
+    int result = oh_trim(r->pid, oh_watch_last(&r->watch)->allocator, &call, err);
     if (result < 0) {
         return result;
     }

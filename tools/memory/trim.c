@@ -5,11 +5,14 @@
 #include "memory/trim.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "memory/map_names.h"
+#include "base/path.h"
 #include "memory/own_maps.h"
 #include "process/pages.h"
 #include "process/remote_call.h"
@@ -82,8 +85,25 @@ static int explain(int code, pid_t pid, const char *what, struct oh_err *err)
     }
 }
 
-static int find_call(pid_t pid, const struct oh_smaps *smaps, struct oh_remote_call *call,
-                     const char **what)
+// jemalloc's mallctl, by whatever name, in its library or inside of the program.
+static int find_mallctl(pid_t pid, const struct oh_smaps *smaps, uint64_t *address)
+{
+    static const char *const names[] = {"je_mallctl", "mallctl", "_rjem_mallctl", "jemallctl"};
+    int result = oh_remote_symbol_find("", pid, smaps, "libjemalloc", "mallctl", address);
+    char *const link = oh_str_printf("/proc/%d/exe", (int)pid);
+    char path[PATH_MAX] = "";
+    if (link != NULL && readlink(link, path, sizeof path - 1) < 0) {
+        path[0] = '\0';
+    }
+    free(link);
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && result == -ENOENT; i++) {
+        result = oh_remote_symbol_find_inside("", pid, smaps, path, names[i], address);
+    }
+    return result;
+}
+
+static int find_call(pid_t pid, enum oh_allocator allocator, const struct oh_smaps *smaps,
+                     struct oh_remote_call *call, const char **what)
 {
     *call = (struct oh_remote_call){.limit_ms = lock_ms};
     *what = "malloc_trim(0)";
@@ -91,19 +111,19 @@ static int find_call(pid_t pid, const struct oh_smaps *smaps, struct oh_remote_c
     if (result < 0) {
         return result;
     }
-    switch (oh_map_names_allocator(smaps)) {
+    switch (allocator) {
     case OH_ALLOCATOR_GLIBC:
         return oh_remote_symbol_find("", pid, smaps, "libc.so", "malloc_trim", &call->function);
     case OH_ALLOCATOR_JEMALLOC:
         *what = "jemalloc's purge of all arenas";
         call->text = jemalloc_purge;
-        return oh_remote_symbol_find("", pid, smaps, "libjemalloc", "mallctl", &call->function);
+        return find_mallctl(pid, smaps, &call->function);
     case OH_ALLOCATOR_OTHER: break;
     }
     return -ENOENT;
 }
 
-int oh_trim(pid_t pid, const char **what, struct oh_err *err)
+int oh_trim(pid_t pid, enum oh_allocator allocator, const char **what, struct oh_err *err)
 {
     struct oh_trim_check check = {0};
     struct oh_remote_call call;
@@ -113,11 +133,12 @@ int oh_trim(pid_t pid, const char **what, struct oh_err *err)
     }
     result = oh_pages_open("", pid, &check.smaps, &check.pages);
     if (result == 0) {
-        result = find_call(pid, &check.smaps, &call, what);
+        result = find_call(pid, allocator, &check.smaps, &call, what);
         if (result == -ENOENT) {
             result = oh_err_set(err, -ENOENT,
-                                "--trim: process %d has neither glibc's nor jemalloc's malloc in a "
-                                "library that can be read",
+                                "--trim: process %d has neither glibc's malloc_trim nor jemalloc's "
+                                "mallctl under a name that can be found (a stripped program has "
+                                "none)",
                                 (int)pid);
         } else {
             result = result == 0 ? oh_remote_call(pid, &call, check_stack, &check) : result;

@@ -9,8 +9,9 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "memory/live.h"
 
-// 0, and in what the call that was made ("malloc_trim(0)"); else a negative errno with err.
-int oh_trim(pid_t pid, const char **what, struct oh_err *err);
+// allocator: of the look; jemalloc may be inside of the program. 0, and in what the call that was made ("malloc_trim(0)"); else a negative errno with err.
+int oh_trim(pid_t pid, enum oh_allocator allocator, const char **what, struct oh_err *err);
 
 #endif

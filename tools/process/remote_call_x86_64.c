@@ -24,9 +24,10 @@
 #include "process/remote_frame.h"
 
 enum {
-    OH_REMOTE_STOP_MS = 1000, // Until a thread has stopped.
-    OH_REMOTE_TRY_MS = 3000,  // Until one that waits is found,
-    OH_REMOTE_AGAIN_MS = 20,  // looked for so often.
+    OH_REMOTE_LONG_MODE = 0x33, // The code segment of 64-bit code.
+    OH_REMOTE_STOP_MS = 1000,   // Until a thread has stopped.
+    OH_REMOTE_TRY_MS = 3000,    // Until one that waits is found,
+    OH_REMOTE_AGAIN_MS = 20,    // looked for so often.
 };
 
 // Waits that no allocator makes. Not futex: a lock of malloc looks like any other.
@@ -239,6 +240,9 @@ static int call_in_thread(pid_t tid, const struct oh_remote_call *call, oh_remot
     }
     if (result == 0) {
         result = save_state(tid, &thread.saved);
+    }
+    if (result == 0 && thread.saved.regs.cs != OH_REMOTE_LONG_MODE) {
+        result = -ENOEXEC; // 32-bit code.
     }
     if (result == 0 && (!is_wait((long)thread.saved.regs.orig_rax) ||
                         check(arg, thread.saved.regs.rsp, thread.saved.regs.rip) != 0)) {

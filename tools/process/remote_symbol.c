@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A function's address by its library's dynamic symbols.
+// A function's address by the symbols of its file.
 
 #include "process/remote_symbol.h"
 
@@ -15,6 +15,31 @@
 
 #include "base/path.h"
 #include "profile/elf.h"
+
+// Of a function that is not exported, as a program's are not.
+static bool find_in_symtab(const struct oh_elf *elf, const char *function, uint64_t *address)
+{
+    Elf64_Shdr symbols;
+    Elf64_Shdr strings;
+    if (!oh_elf_find_section(elf, ".symtab", &symbols) ||
+        !oh_elf_find_section(elf, ".strtab", &strings)) {
+        return false;
+    }
+    const struct oh_elf_bytes table = oh_elf_section_bytes(elf, &symbols);
+    const struct oh_elf_bytes names = oh_elf_section_bytes(elf, &strings);
+    const size_t length = strlen(function);
+    for (size_t at = 0; at + sizeof(Elf64_Sym) <= table.len; at += sizeof(Elf64_Sym)) {
+        Elf64_Sym symbol;
+        memcpy(&symbol, table.data + at, sizeof symbol);
+        if (ELF64_ST_TYPE(symbol.st_info) == STT_FUNC && symbol.st_shndx != SHN_UNDEF &&
+            symbol.st_name < names.len && names.len - symbol.st_name > length &&
+            memcmp(names.data + symbol.st_name, function, length + 1) == 0) {
+            *address = symbol.st_value;
+            return true;
+        }
+    }
+    return false;
+}
 
 // What is added to the file's addresses, from the map of its first bytes.
 static bool find_bias(const struct oh_elf *elf, const struct oh_smap *map, uint64_t *bias)
@@ -51,9 +76,9 @@ static int find_in_map(const char *path, const struct oh_smap *map, const char *
         uint64_t value = 0;
         result = oh_elf_open(&elf, bytes, (size_t)info.st_size);
         if (result == 0) {
-            result = oh_elf_find_export(&elf, function, &value) && find_bias(&elf, map, &bias)
-                         ? 0
-                         : -ENOENT;
+            const bool is_there = oh_elf_find_export(&elf, function, &value) ||
+                                  find_in_symtab(&elf, function, &value);
+            result = is_there && find_bias(&elf, map, &bias) ? 0 : -ENOENT;
         }
         if (result == 0) {
             *address = value + bias;
@@ -64,19 +89,36 @@ static int find_in_map(const char *path, const struct oh_smap *map, const char *
     return result;
 }
 
+static int find_in_process(const char *root, pid_t pid, const struct oh_smap *map,
+                           const char *function, uint64_t *address)
+{
+    char *const path = oh_str_printf("%s/proc/%d/root%s", root, (int)pid, map->name);
+    const int result = path != NULL ? find_in_map(path, map, function, address) : -ENOMEM;
+    free(path);
+    return result;
+}
+
 int oh_remote_symbol_find(const char *root, pid_t pid, const struct oh_smaps *smaps,
                           const char *library, const char *function, uint64_t *address)
 {
     for (size_t i = 0; i < smaps->count; i++) {
         const struct oh_smap *const map = &smaps->maps[i];
-        if (map->offset != 0 || map->inode == 0 ||
-            strncmp(oh_path_base(map->name), library, strlen(library)) != 0) {
-            continue;
+        if (map->offset == 0 && map->inode != 0 &&
+            strncmp(oh_path_base(map->name), library, strlen(library)) == 0) {
+            return find_in_process(root, pid, map, function, address);
         }
-        char *const path = oh_str_printf("%s/proc/%d/root%s", root, (int)pid, map->name);
-        const int result = path != NULL ? find_in_map(path, map, function, address) : -ENOMEM;
-        free(path);
-        return result;
+    }
+    return -ENOENT;
+}
+
+int oh_remote_symbol_find_inside(const char *root, pid_t pid, const struct oh_smaps *smaps,
+                                 const char *path, const char *function, uint64_t *address)
+{
+    for (size_t i = 0; i < smaps->count; i++) {
+        const struct oh_smap *const map = &smaps->maps[i];
+        if (map->offset == 0 && map->inode != 0 && strcmp(map->name, path) == 0) {
+            return find_in_process(root, pid, map, function, address);
+        }
     }
     return -ENOENT;
 }
