@@ -50,6 +50,14 @@ static void test_v2_of_a_service(void **state)
     assert_int_equal(group.oom_kills, 1);
 }
 
+static void test_v2_own_limit_is_the_least(void **state)
+{
+    (void)state;
+    read_case("v2_wide");
+    assert_int_equal(group.max, 1073741824);
+    assert_int_equal(group.limit, 1073741824); // The slice above allows more.
+}
+
 static void test_v2_from_inside_of_its_namespace(void **state)
 {
     (void)state;
@@ -133,6 +141,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_v2_of_a_service, teardown),
+        cmocka_unit_test_teardown(test_v2_own_limit_is_the_least, teardown),
         cmocka_unit_test_teardown(test_v2_from_inside_of_its_namespace, teardown),
         cmocka_unit_test_teardown(test_v2_of_another_container_by_its_own_mounts, teardown),
         cmocka_unit_test_teardown(test_v2_of_another_container_is_not_the_whole_machine, teardown),

@@ -89,7 +89,10 @@ static void test_names_and_files(void **state)
     map_touched(LIBRARY + 16 * PAGE, 4 * PAGE, PAGE, "r--p", 13, "/var/data file (deleted)");
     map_touched(LIBRARY + 32 * PAGE, 4 * PAGE, 2 * PAGE, "rw-s", 14, "/memfd:x (deleted)");
     map_touched(LIBRARY + 40 * PAGE, 4 * PAGE, 2 * PAGE, "rw-s", 15, "/tmp/app.1.2.offheap");
+    map_touched(LIBRARY + 46 * PAGE, 2 * PAGE, 2 * PAGE, "rw-s", 17, "/SYSV00000000 (deleted)");
     map_touched(LIBRARY + 50 * PAGE, 4 * PAGE, PAGE, "r-xp", 16, "/usr/lib/liboffheap.so");
+    map_touched(LIBRARY + 54 * PAGE, 4 * PAGE, 2 * PAGE, "rw-p", 0,
+                ""); // The recorder's static data.
     map_touched(LIBRARY + 60 * PAGE, 4 * PAGE, 3 * PAGE, "rw-p", 0, "");
     map_touched(LIBRARY + 80 * PAGE, 4 * PAGE, 2 * PAGE, "rw-p", 0, "[stack]");
     map_touched(LIBRARY + 90 * PAGE, 2 * PAGE, PAGE, "r-xp", 0, "[vdso]");
@@ -103,8 +106,8 @@ static void test_names_and_files(void **state)
     check_part(OH_PART_HEAP, 46 * PAGE);
     check_part(OH_PART_LIBRARIES, 9 * PAGE);
     check_part(OH_PART_FILES, PAGE);
-    check_part(OH_PART_SHM, 2 * PAGE);
-    check_part(OH_PART_RECORDER, 3 * PAGE);
+    check_part(OH_PART_SHM, 4 * PAGE);
+    check_part(OH_PART_RECORDER, 5 * PAGE);
     check_part(OH_PART_STACKS, 2 * PAGE);
     check_part(OH_PART_GO, 9 * PAGE);
     check_part(OH_PART_UNCLAIMED, 3 * PAGE);
@@ -217,6 +220,34 @@ static void test_without_memory_by_the_place(void **state)
     check_part(OH_PART_STACKS, 27 * PAGE);
     check_part(OH_PART_HEAP, 30 * PAGE);
     check_sum();
+}
+
+// The same flag is set by who asks for no huge pages, and nobody else has a guard below.
+static void test_without_memory_a_stack_has_its_guard(void **state)
+{
+    (void)state;
+    oh_fake_map(&process, STACK, STACK + 64 * PAGE, "rw-p", 0, "", 4 * PAGE, "nh");
+    oh_fake_finish(&process, 0);
+    oh_fake_hide(&process, "mem");
+    assert_int_equal(take(NULL), 0);
+    check_part(OH_PART_STACKS, 0);
+    check_part(OH_PART_UNCLAIMED, 4 * PAGE);
+}
+
+// Where a library lay that was unloaded there may be anything now.
+static void test_a_library_that_is_gone_claims_nothing(void **state)
+{
+    (void)state;
+    struct oh_view view;
+    struct oh_view_fault fault;
+    oh_synthetic_begin(&recording, OH_MODE_EXACT);
+    oh_synthetic_module(&recording, "/lib/gone.so", LIBRARY, LIBRARY + 30 * PAGE)->last_epoch = 1;
+    assert_int_equal(oh_view_open(&view, recording.bytes, recording.size, &fault), 0);
+    map_touched(LIBRARY, 10 * PAGE, 5 * PAGE, "rw-p", 0, "");
+    oh_fake_finish(&process, 0);
+    assert_int_equal(take(&view), 0);
+    check_part(OH_PART_LIBRARIES, 0);
+    check_part(OH_PART_UNCLAIMED, 5 * PAGE);
 }
 
 // Without the page map a map of several owners is shared by size.
@@ -497,8 +528,13 @@ static void test_go_by_its_place(void **state)
         {.start = library, .end = library + (8 << 20), .permissions = 0, .name = ""},
         {.start = library + (8 << 20), .end = library + (9 << 20), .permissions = 3, .name = ""},
         {.start = library + (32 << 20), .end = library + (33 << 20), .permissions = 3, .name = ""},
+        // A guard is no address space that is held for later.
+        {.start = library + (33 << 20),
+         .end = library + (33 << 20) + PAGE,
+         .permissions = 0,
+         .name = ""},
     };
-    const struct oh_smaps smaps = {.maps = maps, .count = 4};
+    const struct oh_smaps smaps = {.maps = maps, .count = 5};
     struct oh_pages pages;
     assert_int_equal(oh_pages_open(process.root, 1, &smaps, &pages), 0);
     struct oh_claim_facts facts = {
@@ -533,6 +569,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_recorder_s_own_maps, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_does_not_fit_is_not_glibc, setup, teardown),
         cmocka_unit_test_setup_teardown(test_without_memory_by_the_place, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_without_memory_a_stack_has_its_guard, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_library_that_is_gone_claims_nothing, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_without_page_map_by_the_size, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pages_of_zeros_are_scaled_away, setup, teardown),
         cmocka_unit_test_setup_teardown(test_live_blocks_are_what_of_them_is_resident, setup,
