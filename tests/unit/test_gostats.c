@@ -99,6 +99,13 @@ static void test_a_server_is_asked(void **state)
     assert_int_equal(stats.sys, 9000000);
     assert_non_null(strstr(server.request, "GET /debug/pprof/heap?debug=1 HTTP/1.0\r\n"));
     assert_non_null(strstr(server.request, "Host: 127.0.0.1\r\n"));
+    // A path that was given whole is asked for as it is.
+    start(&server, answer);
+    (void)snprintf(server.url + strlen(server.url), sizeof server.url - strlen(server.url),
+                   "/x/debug/pprof/heap?debug=1");
+    assert_int_equal(oh_gostats_fetch(server.url, &stats, &err), 0);
+    stop(&server);
+    assert_non_null(strstr(server.request, "GET /x/debug/pprof/heap?debug=1 HTTP/1.0\r\n"));
 }
 
 static void check_refused(const char *answer, int code, const char *words)
@@ -128,6 +135,8 @@ static void test_other_answers_are_told(void **state)
         assert_int_equal(oh_gostats_fetch(wrong[i], &stats, &err), -EINVAL);
         assert_non_null(strstr(err.text, "is not a URL"));
     }
+    assert_true(oh_gostats_fetch("http://[::1]:1/", &stats, &err) < 0);
+    assert_non_null(strstr(err.text, "cannot connect to ::1 port 1"));
     // Nobody listens there any more.
     struct server server;
     start(&server, "HTTP/1.0 404 Gone\r\n\r\n");
@@ -223,6 +232,11 @@ static void test_the_table(void **state)
     check_has(text, "Verdict:   one look");
     check_has(text, "Advice:    GOMEMLIMIT=5MiB");
     assert_null(strstr(text, "swapped out"));
+    assert_null(strstr(text, "groups above"));
+    free(text);
+    group.limit = 3 << 20;
+    text = print(oh_table_print, &report);
+    check_has(text, "    3.00 MiB  the least limit of the groups above\n");
     free(text);
     group.version = 0;
     (void)snprintf(group.reason, sizeof group.reason, "there is none");

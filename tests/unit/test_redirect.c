@@ -273,6 +273,11 @@ static void test_a_function_that_is_nowhere_and_too_many_are_refused(void **stat
     assert_int_equal(many[0].refusal, OH_REFUSED_full);
     oh_redirect_prepare(many, 1);
     assert_int_not_equal(many[0].refusal, OH_REFUSED_none);
+    // One that goes on behind what can be read.
+    static const uint8_t code[] = {0x48, 0x89, 0xf8, 0x48, 0x01, 0xf0, 0xc3};
+    many[0] = (struct oh_redirect){.function = {code, (uint64_t)(uintptr_t)code, sizeof code, 6}};
+    oh_redirect_prepare(many, 1);
+    assert_int_equal(many[0].refusal, OH_REFUSED_not_there);
     for (int i = 0; i < OH_REFUSED_COUNT; i++)
         assert_true((oh_refusal_text((enum oh_refusal)i)[0] != '\0') == (i != OH_REFUSED_none));
 }

@@ -237,6 +237,25 @@ static void test_proc_stat_tells_a_process_that_has_ended(void **state)
     assert_int_equal(oh_proc_parse_stat("7 a S 1 7", &proc), -EINVAL);
 }
 
+static void test_proc_map_is_a_whole_line(void **state)
+{
+    (void)state;
+    char line[] = "7f00-7f10 rw-p 00001000 fe:01 4711    /a b (deleted)";
+    char cut[] = "7f00-7f10 rw- 00001000 fe:01 4711 /a";
+    char none[] = "VmFlags: rd wr";
+    struct oh_proc_map map;
+    assert_true(oh_proc_parse_map(line, &map));
+    assert_int_equal(map.start, 0x7f00);
+    assert_int_equal(map.end, 0x7f10);
+    assert_int_equal(map.offset, 0x1000);
+    assert_int_equal(map.inode, 4711);
+    assert_string_equal(map.permissions, "rw-p");
+    assert_string_equal(map.path, "/a b");
+    assert_true(map.is_deleted);
+    assert_false(oh_proc_parse_map(cut, &map));
+    assert_false(oh_proc_parse_map(none, &map));
+}
+
 static void test_proc_get_missing_process(void **state)
 {
     (void)state;
@@ -313,6 +332,7 @@ int main(void)
         cmocka_unit_test(test_list_keeps_texts),
         cmocka_unit_test(test_proc_get_own_process),
         cmocka_unit_test(test_proc_stat_tells_a_process_that_has_ended),
+        cmocka_unit_test(test_proc_map_is_a_whole_line),
         cmocka_unit_test(test_proc_get_missing_process),
         cmocka_unit_test(test_proc_environ_finds_whole_names),
         cmocka_unit_test(test_proc_maps_and_auxv),

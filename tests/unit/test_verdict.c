@@ -105,6 +105,17 @@ static void test_retention_is_no_leak(void **state)
     assert_non_null(strstr(retained->text, "480 MiB are whole free pages"));
 }
 
+static void test_a_little_retention_is_not_worth_a_word(void **state)
+{
+    (void)state;
+    set_steady(60, 0, 19, 0, 16, 0); // Of 100 MiB.
+    find();
+    assert_null(finding_of(OH_FINDING_RETAINED));
+    set_steady(60, 0, 21, 0, 14, 0);
+    find();
+    assert_non_null(finding_of(OH_FINDING_RETAINED));
+}
+
 static void test_retention_that_grows_is_told(void **state)
 {
     (void)state;
@@ -558,6 +569,7 @@ int main(void)
         cmocka_unit_test_setup(test_nothing_grows, setup),
         cmocka_unit_test_setup(test_a_leak_is_c_live, setup),
         cmocka_unit_test_setup(test_retention_is_no_leak, setup),
+        cmocka_unit_test_setup(test_a_little_retention_is_not_worth_a_word, setup),
         cmocka_unit_test_setup(test_retention_that_grows_is_told, setup),
         cmocka_unit_test_setup(test_a_leak_under_retention, setup),
         cmocka_unit_test_setup(test_go_beside_a_small_leak, setup),
