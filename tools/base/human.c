@@ -32,6 +32,13 @@ void oh_human_format_bytes(double bytes, char out[OH_HUMAN_BYTES])
                    units[unit]);
 }
 
+struct oh_human_size oh_human_size(double bytes)
+{
+    struct oh_human_size size;
+    oh_human_format_bytes(bytes, size.text);
+    return size;
+}
+
 void oh_human_format_count(double count, char out[OH_HUMAN_BYTES])
 {
     char digits[OH_HUMAN_BYTES];

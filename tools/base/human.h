@@ -14,6 +14,12 @@ enum { OH_HUMAN_BYTES = 32 };
 // "0 B", "512 B", "1.50 KiB", "12.3 MiB", "-3.00 GiB".
 void oh_human_format_bytes(double bytes, char out[OH_HUMAN_BYTES]);
 
+// The same as a value: several may be arguments of one call.
+struct oh_human_size {
+    char text[OH_HUMAN_BYTES];
+};
+struct oh_human_size oh_human_size(double bytes);
+
 // "0", "950", "12,345", "-7".
 void oh_human_format_count(double count, char out[OH_HUMAN_BYTES]);
 

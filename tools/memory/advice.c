@@ -45,17 +45,6 @@ int oh_advice_parse_limit(const char *text, uint64_t *bytes)
     return -EINVAL;
 }
 
-struct oh_advice_size {
-    char text[OH_HUMAN_BYTES];
-};
-
-static struct oh_advice_size size_of(double bytes)
-{
-    struct oh_advice_size size;
-    oh_human_format_bytes(bytes, size.text);
-    return size;
-}
-
 // What of the group's charge stays when Go's share and what can be reclaimed are gone. Pages of
 // files that this process maps may be charged to another group.
 static double other_bytes(const struct oh_advice_facts *facts)
@@ -137,7 +126,8 @@ void oh_advice_find(const struct oh_advice_facts *facts, struct oh_advice *advic
                        "no GOMEMLIMIT helps: of the limit of %s, %s are not Go's, and Go needs %s; "
                        "with less it would collect garbage without end. Raise the limit, or lower "
                        "what is not Go's",
-                       size_of(limit).text, size_of(other).text, size_of(least).text);
+                       oh_human_size(limit).text, oh_human_size(other).text,
+                       oh_human_size(least).text);
         return;
     }
     advice->bytes = (uint64_t)(floor(room / mib) * mib);
@@ -146,7 +136,7 @@ void oh_advice_find(const struct oh_advice_facts *facts, struct oh_advice *advic
     (void)snprintf(advice->text, size,
                    "GOMEMLIMIT=%.0fMiB: the limit of %s%s, less %s that are not Go's, less %.0f %% "
                    "to spare; %s%s",
-                   (double)advice->bytes / mib, size_of(limit).text,
-                   is_high ? " (memory.high)" : "", size_of(other).text, margin_share * 100, now,
-                   gc_is_off ? ". GOGC=off: garbage is collected only near that limit" : "");
+                   (double)advice->bytes / mib, oh_human_size(limit).text,
+                   is_high ? " (memory.high)" : "", oh_human_size(other).text, margin_share * 100,
+                   now, gc_is_off ? ". GOGC=off: garbage is collected only near that limit" : "");
 }

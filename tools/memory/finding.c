@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/human.h"
+
 double oh_noise_of(const struct oh_noise *noise, double first)
 {
     return fmax(noise->bytes, noise->share * first);
@@ -37,13 +39,6 @@ void oh_finding_say(struct oh_finding *finding, const char *fmt, ...)
     va_end(args);
 }
 
-struct oh_size oh_size_of(double bytes)
-{
-    struct oh_size size;
-    oh_human_format_bytes(bytes, size.text);
-    return size;
-}
-
 void oh_finding_say_growth(struct oh_finding *finding, const char *what, double seconds)
 {
     if (finding == NULL) {
@@ -51,11 +46,12 @@ void oh_finding_say_growth(struct oh_finding *finding, const char *what, double 
     }
     char error[OH_HUMAN_BYTES + 8] = "";
     if (finding->error > 0) {
-        (void)snprintf(error, sizeof error, " ±%s", oh_size_of(finding->error).text);
+        (void)snprintf(error, sizeof error, " ±%s", oh_human_size(finding->error).text);
     }
     const double per_hour = finding->bytes / fmax(seconds, 0.001) * 3600;
     oh_finding_say(finding, "growing: %s, +%s%s in %.0f s (%s an hour)", what,
-                   oh_size_of(finding->bytes).text, error, seconds, oh_size_of(per_hour).text);
+                   oh_human_size(finding->bytes).text, error, seconds,
+                   oh_human_size(per_hour).text);
 }
 
 static bool is_growth(const struct oh_finding *finding)

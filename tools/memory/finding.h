@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/human.h"
 #include "memory/parts.h"
 #include "memory/risers.h"
 
@@ -72,11 +71,5 @@ bool oh_verdict_is_growing(const struct oh_verdict *verdict);
 
 // The key in JSON: "growing_c_live", "retained", ...
 const char *oh_finding_key(enum oh_finding_kind kind);
-
-// A size as text, for the arguments of oh_finding_say.
-struct oh_size {
-    char text[OH_HUMAN_BYTES];
-};
-struct oh_size oh_size_of(double bytes);
 
 #endif

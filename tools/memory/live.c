@@ -213,7 +213,7 @@ static bool is_same(const struct oh_live_block *a, const struct oh_live_block *b
     return a->address == b->address && a->size == b->size && a->stack == b->stack;
 }
 
-static double variance_of(const struct oh_live *live, const struct oh_live_block *block)
+double oh_live_variance(const struct oh_live *live, const struct oh_live_block *block)
 {
     const double objects = (double)block->weight / (double)(UINT64_C(1) << live->weight_shift);
     const double size = (double)block->size;
@@ -238,10 +238,10 @@ double oh_live_variance_between(const struct oh_live *older, const struct oh_liv
             i++;
             k++;
         } else if (b == NULL || (a != NULL && a->address <= b->address)) {
-            variance += is_of(a, stack) ? variance_of(older, a) : 0;
+            variance += is_of(a, stack) ? oh_live_variance(older, a) : 0;
             i++;
         } else {
-            variance += is_of(b, stack) ? variance_of(newer, b) : 0;
+            variance += is_of(b, stack) ? oh_live_variance(newer, b) : 0;
             k++;
         }
     }

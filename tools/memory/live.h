@@ -76,6 +76,9 @@ bool oh_live_has(const struct oh_live *live, uint64_t start, uint64_t end);
 // The first block at or after the address: its index, or the count.
 size_t oh_live_first(const struct oh_live *live, uint64_t address);
 
+// The variance of the bytes that a block stands for; 0 in an exact recording.
+double oh_live_variance(const struct oh_live *live, const struct oh_live_block *block);
+
 // Bytes that a block of this size, at this address, takes of the allocator's areas; at least size.
 uint64_t oh_live_footprint(enum oh_allocator allocator, uint64_t address, uint64_t size);
 

@@ -190,14 +190,10 @@ static void split_heap(struct oh_look *look)
 
 static void sum_blocks(struct oh_looking *l)
 {
-    const double one = (double)(UINT64_C(1) << l->live.weight_shift);
     for (size_t i = 0; i < l->live.count; i++) {
         const struct oh_live_block *const block = &l->live.blocks[i];
-        const double objects = (double)block->weight / one;
-        const double size = (double)block->size;
         l->look->allocated += (double)block->bytes;
-        l->look->allocated_variance +=
-            l->live.is_exact || objects <= 1 ? 0 : size * size * objects * (objects - 1);
+        l->look->allocated_variance += oh_live_variance(&l->live, block);
     }
 }
 

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/human.h"
 #include "memory/trend.h"
 #include "offheap/step.h"
 #include "profile/arena.h"
@@ -203,7 +204,7 @@ static void judge_burst(const struct oh_past_part *p, struct oh_verdict *verdict
         oh_finding_say(oh_finding_add(verdict, OH_FINDING_BURST, p->part, above, p->error),
                        "at its end: %s was %s more than at any time in the %.0f s before (a burst, "
                        "or the top of a wave)",
-                       p->what, oh_size_of(above).text, p->seconds);
+                       p->what, oh_human_size(above).text, p->seconds);
     }
 }
 
@@ -220,7 +221,7 @@ static struct oh_finding *judge(const struct oh_past_part *p, struct oh_verdict 
     case OH_TREND_LEVELS:
         oh_finding_say(oh_finding_add(verdict, OH_FINDING_LEVELS, p->part, grown, p->error),
                        "levels off: %s rose by %s in the first half of %.0f s, and hardly since",
-                       p->what, oh_size_of(grown).text, p->seconds);
+                       p->what, oh_human_size(grown).text, p->seconds);
         return NULL;
     case OH_TREND_NONE: judge_burst(p, verdict); return NULL;
     }
@@ -249,7 +250,7 @@ static void judge_live(const struct oh_series *series, struct oh_verdict *verdic
         oh_finding_say(finding,
                        "; the resident size did not show it (%s%s): it was filled from what the "
                        "allocator had kept, or is not touched",
-                       resident >= 0 ? "+" : "", oh_size_of(resident).text);
+                       resident >= 0 ? "+" : "", oh_human_size(resident).text);
     }
 }
 
@@ -295,7 +296,7 @@ static void judge_rest(const struct oh_past *past, const struct oh_series *serie
     struct oh_finding *const finding = judge(&part, verdict);
     if (past->is_go) {
         oh_finding_say(finding, "; the Go runtime mapped %s more meanwhile",
-                       mapped > 0 ? oh_size_of(mapped).text : "nothing");
+                       mapped > 0 ? oh_human_size(mapped).text : "nothing");
     }
 }
 
@@ -309,11 +310,11 @@ static void say_not_growing(const struct oh_past *past, const struct oh_series *
                    series->seconds);
     if (series->has_resident) {
         oh_finding_say(finding, " (resident size %s%s)", change >= 0 ? "+" : "",
-                       oh_size_of(change).text);
+                       oh_human_size(change).text);
     }
     if (!past->is_exact) {
         oh_finding_say(finding, "; of C live, less than %s would not show",
-                       oh_size_of(fmax(2 * series->error, 64 * kib)).text);
+                       oh_human_size(fmax(2 * series->error, 64 * kib)).text);
     }
 }
 

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/human.h"
 #include "memory/trend.h"
 
 static const double kib = 1024;
@@ -109,7 +110,7 @@ static void say_level(const struct oh_judging *j, enum oh_memory_part part, doub
         oh_finding_add(j->verdict, OH_FINDING_LEVELS, part, grown, 0),
         "levels off: %s rose by %s in the first half of %.0f s, and hardly since (one step, or a "
         "warm-up): a longer --watch tells",
-        what, oh_size_of(grown).text, seconds(j));
+        what, oh_human_size(grown).text, seconds(j));
 }
 
 // A leak is not seen in the resident size while it is filled from what the allocator keeps.
@@ -126,12 +127,12 @@ static void say_hidden(const struct oh_judging *j, struct oh_finding *finding)
             finding,
             "; the resident size does not show it (%s%s), for it is filled from what the "
             "allocator had kept (retention -%s)",
-            resident_grown >= 0 ? "+" : "", oh_size_of(resident_grown).text,
-            oh_size_of(retained_shrunk).text);
+            resident_grown >= 0 ? "+" : "", oh_human_size(resident_grown).text,
+            oh_human_size(retained_shrunk).text);
     }
     if (overhead_grown > grown / 4) {
         oh_finding_say(finding, "; with what the allocator adds to such blocks +%s",
-                       oh_size_of(grown + overhead_grown).text);
+                       oh_human_size(grown + overhead_grown).text);
     }
 }
 
@@ -174,7 +175,7 @@ static void judge_stacks(struct oh_judging *j)
         oh_finding_add(j->verdict, OH_FINDING_C_LIVE, OH_PART_C_LIVE, grown, sqrt(variance));
     oh_finding_say_growth(finding, "C live of the stacks below", seconds(j));
     oh_finding_say(finding, "; all of C live went up and down by %s meanwhile",
-                   oh_size_of(range_of(j, value_live)).text);
+                   oh_human_size(range_of(j, value_live)).text);
     j->verdict->c_live_grows = finding != NULL;
 }
 
@@ -217,7 +218,7 @@ static void judge_untouched(struct oh_judging *j)
         "allocated and not touched: %s more in %.0f s; blocks of malloc that are address space, "
         "and "
         "not yet memory",
-        oh_size_of(grown).text, seconds(j));
+        oh_human_size(grown).text, seconds(j));
 }
 
 struct oh_grower {
@@ -318,15 +319,15 @@ static void judge_retained(struct oh_judging *j)
                              "do not show them (--exact would)");
     }
     oh_finding_say(finding, "retained by the allocator: %s of its %s hold no live block",
-                   oh_size_of(retained).text, oh_size_of(last->heap).text);
+                   oh_human_size(retained).text, oh_human_size(last->heap).text);
     if (error > 0) {
-        oh_finding_say(finding, " (±%s)", oh_size_of(error).text);
+        oh_finding_say(finding, " (±%s)", oh_human_size(error).text);
     }
-    oh_finding_say(finding, ", C live is %s", oh_size_of(value_live(last)).text);
+    oh_finding_say(finding, ", C live is %s", oh_human_size(value_live(last)).text);
     if (last->free_pages > 0) {
         oh_finding_say(finding,
                        "; %s are whole free pages, which %s could give back (--trim tries)",
-                       oh_size_of(last->free_pages).text,
+                       oh_human_size(last->free_pages).text,
                        last->allocator == OH_ALLOCATOR_JEMALLOC ? "a purge" : "malloc_trim");
     }
 }
@@ -339,12 +340,12 @@ static void say_not_growing(struct oh_judging *j)
     struct oh_finding *const finding =
         oh_finding_add(j->verdict, OH_FINDING_NOT_GROWING, OH_PART_COUNT, change, 0);
     oh_finding_say(finding, "not growing: no part rose steadily in %.0f s (resident size %s%s)",
-                   seconds(j), change >= 0 ? "+" : "", oh_size_of(change).text);
+                   seconds(j), change >= 0 ? "+" : "", oh_human_size(change).text);
     if (last->has_recording) {
         const double unseen = last->is_exact ? 0 : 2 * (double)last->blocks.mean_bytes;
         const double least = fmax(live_noise(j, &error), unseen);
         oh_finding_say(finding, "; of C live, less than %s would not show",
-                       oh_size_of(fmax(least, range_of(j, value_live))).text);
+                       oh_human_size(fmax(least, range_of(j, value_live))).text);
     }
 }
 
@@ -395,8 +396,8 @@ void oh_verdict_explain_go(struct oh_verdict *verdict, const struct oh_gostats *
         }
         const bool is_alive = (double)last->next_gc > least_rise * (double)first->next_gc;
         oh_finding_say(finding, "; the collector's goal (NextGC) went from %s to %s: %s",
-                       oh_size_of((double)first->next_gc).text,
-                       oh_size_of((double)last->next_gc).text,
+                       oh_human_size((double)first->next_gc).text,
+                       oh_human_size((double)last->next_gc).text,
                        is_alive ? "more is alive" : "it is garbage so far");
     }
 }
