@@ -9,7 +9,7 @@
 static const char function_mark[] = "mallocx";
 static const char variable_mark[] = "malloc_message";
 
-enum { PREFIXES_MAX = 16, SIBLINGS = 3, LOCALS_MAX = 65536, NEAR_BYTES = 16384 };
+enum { PREFIXES_MAX = 16, SIBLINGS = 3, FORMS_MAX = 4, LOCALS_MAX = 65536, NEAR_BYTES = 16384 };
 
 static const struct oh_allocator_facts facts[OH_ALLOCATOR_FUNCTIONS] = {
 #define OH_ALLOCATOR_FUNCTION(name, arguments, shape) \
@@ -99,8 +99,7 @@ static void take_code(const Elf64_Sym *symbol, struct oh_allocator_symbols *out)
 // jemalloc's internal functions begin with "je_", whatever the prefix of the public ones.
 static bool is_own_name(const char *name, const struct oh_allocator_symbols *found)
 {
-    return strchr(name, '.') == NULL &&
-           (begins(name, "je_") || (found->prefix[0] != '\0' && begins(name, found->prefix)));
+    return begins(name, "je_") || (found->prefix[0] != '\0' && begins(name, found->prefix));
 }
 
 // Puts the function's symbol into *out, when it is one of the wanted.
@@ -121,7 +120,10 @@ static void take(const Elf64_Sym *symbol, const char *name, struct oh_allocator_
         out->function[i] =
             (struct oh_elf_span){symbol->st_value, symbol->st_value + symbol->st_size};
     }
-    if (is_own)
+    const char *form = strchr(name, '.');
+    if (form != NULL)
+        out->other_forms += is_own && !begins(form, ".cold");
+    else if (is_own)
         take_code(symbol, out);
 }
 
@@ -151,6 +153,20 @@ static bool is_complete(const struct oh_allocator_symbols *found)
     return found->function[OH_ALLOCATOR_mallocx].begin != 0;
 }
 
+// Where the linker drops what nobody uses (--gc-sections, as Rust does), there are only some. Without
+// link-time optimization a compiler makes at most one or two other forms of jemalloc's functions; with
+// it, some twenty, and functions are missing because they were taken into their callers.
+static bool is_what_is_used(const struct oh_allocator_symbols *found)
+{
+    bool makes = false, frees = false;
+    for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS; i++) {
+        bool is_there = found->function[i].begin != 0 && facts[i].has_prefix;
+        makes |= is_there && facts[i].shape <= OH_SHAPE_ALLOC_INTO;
+        frees |= is_there && facts[i].shape == OH_SHAPE_FREE;
+    }
+    return makes && frees && found->other_forms <= FORMS_MAX;
+}
+
 // 0, -ENOENT, or -ENOTSUP: functions that have jemalloc's own names are there, but not all of those
 // that matter. is_sure: none of another kind has the mark that was found.
 static int try_prefix(const struct table *table, const char *text, size_t len, bool is_sure,
@@ -161,7 +177,7 @@ static int try_prefix(const struct table *table, const char *text, size_t len, b
         return -ENOENT;
     memcpy(out->prefix, text, len);
     take_all(table, out);
-    bool complete = is_complete(out);
+    bool complete = is_complete(out) || (is_sure && is_what_is_used(out));
     if (complete && !out->is_taken_apart)
         return 0;
     return complete || (is_sure && out->code_count != 0) ? -ENOTSUP : -ENOENT;

@@ -51,7 +51,8 @@ struct oh_allocator_symbols {
     // near neighbours: functions of theirs without such names. In no order.
     struct oh_elf_span code[OH_ALLOCATOR_CODE_MAX];
     size_t code_count;
-    bool is_taken_apart; // Of a function there is another form, for some of its callers.
+    bool is_taken_apart;  // Of one of the functions below there is another form, for some callers.
+    unsigned other_forms; // How many of such there are, internal functions included.
     // ELF addresses (without load base), 0 and 0 where there is none.
     struct oh_elf_span function[OH_ALLOCATOR_FUNCTIONS];
 };

@@ -170,7 +170,11 @@ done
 statistics leak "$OFFHEAP_FIXTURES/leak" | grep -Eq '^( +0){7}$' || fail "statistics without jemalloc"
 
 note "taken apart by link-time optimization, as far as its symbols tell"
-objcopy --redefine-sym je_mallocx=je_mallocx.constprop.0 "$OFFHEAP_FIXTURES/jemalloc_je" apart_mallocx
+# Another form of one, and one that is missing with others in other forms.
+objcopy --redefine-sym je_mallocx=je_other --redefine-sym je_arena_init=je_arena_init.constprop.0 \
+    --redefine-sym je_arena_decay=je_arena_decay.part.0 --redefine-sym je_large_dalloc=je_a.isra.0 \
+    --redefine-sym je_large_palloc=je_b.isra.0 --redefine-sym je_arena_palloc=je_c.isra.0 \
+    "$OFFHEAP_FIXTURES/jemalloc_je" apart_mallocx
 objcopy --redefine-sym je_rallocx=je_rallocx.constprop.0 "$OFFHEAP_FIXTURES/jemalloc_je" apart_rallocx
 for name in apart_mallocx apart_rallocx; do
     run_fixture $name 0 ./$name
@@ -182,6 +186,31 @@ done
 # As what is seldom run is moved aside in any build.
 objcopy --add-symbol je_free.cold=.text:0x10,function,local "$OFFHEAP_FIXTURES/jemalloc_je" cold_je
 check cold_je ./cold_je
+
+note "only what is used is there"
+cat >some.c <<'END'
+#include "truth.h"
+void *je_calloc(size_t, size_t);
+void *je_rallocx(void *, size_t, int);
+void je_sdallocx(void *, size_t, int);
+static FIXTURE_NOINLINE void by_calloc(void)
+{
+    fixture_took(je_calloc(1, 1400));
+    je_sdallocx(fixture_took(je_calloc(1, 1400)), 1400, 0);
+    fixture_keep_frame();
+}
+int main(void)
+{
+    by_calloc();
+    fixture_print_main("by_calloc", 1400, 2, 1, "by_calloc,main");
+    return je_rallocx == NULL;
+}
+END
+cc -O2 -I"$OFFHEAP_SRC/fixtures/c" -o some some.c "$OFFHEAP_FIXTURES/libje_jemalloc.a" -lstdc++ -lm -lpthread
+for name in malloc free mallocx dallocx realloc posix_memalign aligned_alloc memalign valloc xallocx; do
+    objcopy --redefine-sym "je_$name=gone_${name}_" some || fail objcopy
+done
+check some ./some
 
 note "a symbol table behind the sixty-fourth section"
 set --
