@@ -59,11 +59,6 @@ long oh_sys_madvise(void *addr, size_t length, int advice)
     return call3(SYS_madvise, (long)addr, (long)length, advice);
 }
 
-long oh_sys_mincore(void *addr, size_t length, uint8_t *pages)
-{
-    return call3(SYS_mincore, (long)addr, (long)length, (long)pages);
-}
-
 long oh_sys_mremap(void *addr, size_t old_length, size_t length, int flags, void *to)
 {
     return oh_syscall6(SYS_mremap, (long)addr, (long)old_length, (long)length, flags, (long)to, 0);

@@ -25,7 +25,6 @@ long oh_sys_pkey_mprotect(void *addr, size_t length, int prot, int key);
 long oh_sys_madvise(void *addr, size_t length, int advice);
 long oh_sys_mremap(void *addr, size_t old_length, size_t length, int flags, void *to); // As mmap.
 // A byte for each page of [addr, addr + length), its lowest bit set when the page is in memory.
-long oh_sys_mincore(void *addr, size_t length, uint8_t *pages);
 long oh_sys_brk(void *end); // The end as it is then; the same as before when it cannot be there.
 long oh_sys_shmat(int id, const void *addr, int flags); // As mmap.
 long oh_sys_shmdt(const void *addr);

@@ -50,6 +50,22 @@ expect_text out.txt '"second": 2\..*"malloc": [0-9]+'
 expect_no_text out.txt '"rss"' "the system was asked"
 rm -f recordings/*
 
+# What passes when the process begins passes later: all is asked as of any other.
+note "a filter from the start"
+LD_PRELOAD="$OFFHEAP_LIB" OFFHEAP_EXACT=1 "$program" service 4 >service.out 2>service.err ||
+    fail "a service: status $?"
+expect_text service.out '^alive$'
+set -- recordings/*.offheap
+for file; do
+    "$OFFHEAP_BIN" export -o service.pb.gz "$file" >/dev/null 2>&1
+    "$OFFHEAP_BIN" memory --json "$file" >service.json 2>&1
+    grep -q '"second": 2' service.json && break
+done
+expect_text service.json '"second": 2\..*"rss": [0-9]+'
+expect_no_text service.json 'confined itself'
+check_kept service.out service.pb.gz
+rm -f recordings/*
+
 note "strict"
 LD_PRELOAD="$OFFHEAP_LIB" OFFHEAP_EXACT=1 "$program" strict >strict.out 2>strict.err ||
     fail "strict: status $?"
