@@ -4,8 +4,8 @@
 // is the function as it was. Flags, alignments and the like pass through as they came.
 //
 // The real call comes first and the decision after it: operator new may throw, past everything that
-// would have to be done afterwards. The functions are an allocator's own and call no hook (hooks/
-// allocators sees to that), so nothing is counted twice in between.
+// would have to be done afterwards. The functions are an allocator's own and call no hook
+// (allocator/foreign sees to that), so nothing is counted twice in between.
 
 #include "allocator/hooks_allocator.h"
 

@@ -11,7 +11,8 @@
 #include "base/err.h"
 #include "memory/live.h"
 
-// allocator: of the look; jemalloc may be inside of the program. 0, and in what the call that was made ("malloc_trim(0)"); else a negative errno with err.
+// allocator: of the look; jemalloc may be inside of the program. 0, and in what the call that was
+// made ("malloc_trim(0)"); else a negative errno with err.
 int oh_trim(pid_t pid, enum oh_allocator allocator, const char **what, struct oh_err *err);
 
 #endif

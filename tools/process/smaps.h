@@ -3,8 +3,8 @@
 // What the kernel says is in a process's memory: every mapping of /proc/PID/smaps with what of it
 // is resident, and the sum of /proc/PID/smaps_rollup.
 //
-// Every function of tools/process and tools/memory that reads /proc or /sys takes `root`, which stands before the
-// path: "" on a machine, a directory in tests.
+// Every function of tools/process and tools/memory that reads /proc or /sys takes `root`, which
+// stands before the path: "" on a machine, a directory in tests.
 
 #ifndef OH_PROCESS_SMAPS_H
 #define OH_PROCESS_SMAPS_H
