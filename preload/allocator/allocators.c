@@ -3,7 +3,6 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <link.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,28 +11,21 @@
 
 #include "allocator/allocator_stats.h"
 #include "allocator/dynamic.h"
+#include "allocator/executable.h"
 #include "allocator/foreign.h"
 #include "base/sandbox.h"
-#include "base/sys.h"
 #include "base/text.h"
 #include "base/thread.h"
 #include "capture/readable.h"
 #include "capture/unwind_c.h"
 #include "patch/redirect.h"
 #include "profile/allocator.h"
-#include "profile/image.h"
 #include "recording/real.h"
 #include "recording/recording.h"
 #include "track/owner.h"
 #include "track/track.h"
 
-enum {
-    KNOWN_MAX = 32,
-    SMALL_BYTES = 16,
-    NAME_BYTES = 64,
-    SECTIONS_AT_ONCE = 64,
-    NEIGHBOUR_BYTES = 64 * 1024
-};
+enum { KNOWN_MAX = 32, SMALL_BYTES = 16, NAME_BYTES = 64 };
 
 // The one that is looked at: first by the thread that brings the library up, later under the loader's
 // lock.
@@ -248,85 +240,11 @@ static void look_at_library(const struct link_map *map, const struct front *fron
     remember(map, code);
 }
 
-static bool is_beside(const struct oh_allocator_symbols *symbols, uint64_t address)
-{
-    bool found = false;
-    for (size_t i = 0; i < symbols->code_count && !found; i++)
-        found = address + NEIGHBOUR_BYTES >= symbols->code[i].begin &&
-                address < symbols->code[i].end + NEIGHBOUR_BYTES;
-    return found;
-}
-
-// Operators in an executable may be its own, which come to malloc in ways that cannot be seen here.
-// jemalloc's lie beside its other functions.
-static void drop_foreign_operators(struct oh_foreign *c)
-{
-    for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS; i++) {
-        struct oh_elf_span *span = &c->symbols.function[i];
-        if (!oh_allocator_facts((enum oh_allocator_function)i)->has_prefix &&
-            !is_beside(&c->symbols, span->begin))
-            *span = (struct oh_elf_span){0, 0};
-    }
-}
-
-static void move(struct oh_elf_span *span, uint64_t by)
-{
-    if (span->begin != 0)
-        *span = (struct oh_elf_span){span->begin + by, span->end + by};
-}
-
-// Whether one of the sections [0, count) is a table of symbols. They are read some at a time.
-static bool has_symbol_section(int fd, uint64_t at, uint64_t count)
-{
-    Elf64_Shdr sections[SECTIONS_AT_ONCE];
-    bool found = false;
-    for (uint64_t i = 0; i < count && !found; i += SECTIONS_AT_ONCE) {
-        uint64_t offset = at + i * sizeof sections[0];
-        size_t wanted = count - i < SECTIONS_AT_ONCE ? (size_t)(count - i) : SECTIONS_AT_ONCE;
-        long got = oh_sys_pread(fd, sections, wanted * sizeof sections[0], (off_t)offset);
-        if (got <= 0)
-            break;
-        for (size_t k = 0; k < (size_t)got / sizeof sections[0]; k++)
-            found |= sections[k].sh_type == SHT_SYMTAB;
-    }
-    return found;
-}
-
-// Whether the executable's file has a symbol table. Most have none, and need not be mapped.
-static bool has_symbols(void)
-{
-    Elf64_Ehdr header;
-    bool found = false;
-    long fd = oh_sys_open("/proc/self/exe", O_RDONLY, 0);
-    if (fd < 0)
-        return false;
-    if (oh_sys_pread((int)fd, &header, sizeof header, 0) == (long)sizeof header &&
-        header.e_shentsize == sizeof(Elf64_Shdr))
-        found = has_symbol_section((int)fd, header.e_shoff, header.e_shnum);
-    (void)oh_sys_close((int)fd);
-    return found;
-}
-
-// By the symbols of its file: what oh_allocator_find answers.
-static int take_symbols(struct oh_foreign *c)
-{
-    struct oh_image image;
-    if (!has_symbols() || oh_image_open(&image, "/proc/self/exe", NULL) < 0)
-        return -ENODATA;
-    int found = oh_allocator_find(&image.elf, &c->symbols);
-    oh_image_close(&image);
-    for (int i = 0; i < OH_ALLOCATOR_FUNCTIONS && found == 0; i++)
-        move(&c->symbols.function[i], c->map->l_addr);
-    for (size_t i = 0; i < c->symbols.code_count; i++)
-        move(&c->symbols.code[i], c->map->l_addr);
-    return found;
-}
-
 static void look_at_executable(const struct link_map *map, const struct front *front)
 {
     begin(&work, map);
     work.is_executable = true;
-    int found = take_symbols(&work);
+    int found = oh_executable_find(map->l_addr, &work.symbols);
     work.is_jemalloc = found == 0;
     if (found == -ENOTSUP)
         oh_recording_add_note(
@@ -334,7 +252,6 @@ static void look_at_executable(const struct link_map *map, const struct front *f
             "apart: what is allocated by them is not recorded");
     if (work.is_jemalloc) {
         work.has_own_operators = true;
-        drop_foreign_operators(&work);
     } else if (front->code == 0 || !oh_foreign_holds(map, front->code) || !take_exports(&work) ||
                comes_back(front)) {
         return;

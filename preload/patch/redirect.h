@@ -8,6 +8,10 @@
 // made executable, never both. The jumps are written through /proc/self/mem (patch/code): no page of
 // the host's code changes its protection.
 //
+// A function's caller must expect it to change every register that calls may change: who compiles both
+// together may know better (gcc's -fipa-ra) of a function that calls no other module's. An allocator's
+// functions do.
+//
 // Only before any other thread can run the functions: from our constructor, or while the loader has
 // not yet initialised the module. A function of which the jump is written stays redirected for the
 // life of the process. No state; what is mapped for functions that are refused is not given back.

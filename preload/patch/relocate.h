@@ -8,7 +8,9 @@
 // Pure: reads the code, writes the result, calls the decoder. Any thread.
 //
 // The whole function is looked through for branches into the bytes that the jump will cover; a
-// computed jump to there could not be seen, but compilers give those no label in a prologue.
+// computed jump to there could not be seen, but compilers give those no label in a prologue; nor one
+// from another function, as hand-written assembly may have it (glibc's memmove goes on inside of
+// memcpy).
 
 #ifndef OH_PATCH_RELOCATE_H
 #define OH_PATCH_RELOCATE_H
