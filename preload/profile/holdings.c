@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "offheap/step.h"
 #include "profile/ranges.h"
 #include "profile/writer.h"
 
@@ -10,6 +11,8 @@ enum {
     BLOCKS_PER_LOOK = 8192, // How often the caller is asked whether to stop.
     HOLDINGS_FIRST = 1024,
 };
+
+static const double most_each = 1e200; // Variance of a byte.
 
 static bool must_stop(struct oh_holdings *holdings)
 {
@@ -65,8 +68,10 @@ static int add_block(void *arg, const struct oh_view_block *block)
         return rc;
     held->objects += block->weight;
     hold(holdings, held, block->address, block->size, block->bytes);
-    if (!has_error(holdings, block))
+    if (!has_error(holdings, block)) {
+        held->older_bytes += block->bytes;
         return 0;
+    }
     double weight =
         (double)block->weight / (double)(UINT64_C(1) << holdings->view->header->weight_shift);
     double size = (double)block->size;
@@ -123,4 +128,25 @@ struct oh_holding oh_holdings_of(const struct oh_holdings *holdings, uint32_t st
     if (!oh_keymap_find(&holdings->map, stack, &number))
         return (struct oh_holding){0};
     return holdings->list[number];
+}
+
+// Of blocks that are gone since then.
+static double gone_variance(const struct oh_holdings *holdings, const struct oh_holding *held,
+                            const struct oh_view_stack *stack)
+{
+    uint64_t then = oh_step_unpack(oh_step_at(&stack->steps, holdings->options->errors_since_s));
+    double each = stack->alloc_bytes_variance / (double)stack->alloc_bytes;
+    bool is_sane = each > 0 && each < most_each; // A damaged recording may hold anything.
+    if (!is_sane || then <= held->older_bytes)
+        return 0;
+    return (double)(then - held->older_bytes) * each;
+}
+
+double oh_holdings_bytes_variance(const struct oh_holdings *holdings,
+                                  const struct oh_view_stack *stack)
+{
+    const struct oh_holding held = oh_holdings_of(holdings, stack->ref);
+    if (holdings->options == NULL || holdings->options->errors_since_s == 0)
+        return held.bytes_variance;
+    return held.bytes_variance + gone_variance(holdings, &held, stack);
 }

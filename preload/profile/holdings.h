@@ -22,6 +22,7 @@ struct oh_writer_options;
 struct oh_holding {
     uint64_t objects, bytes; // Objects in units of 2^-weight_shift.
     double objects_variance, bytes_variance;
+    uint64_t older_bytes; // Of the bytes, those whose error is left out (errors_since_s).
     double residency[OH_RESIDENCY_COUNT];
 };
 
@@ -39,6 +40,13 @@ struct oh_holdings {
 // -ETIMEDOUT.
 int oh_holdings_read(struct oh_holdings *holdings, struct oh_view *view,
                      const struct oh_writer_options *options, struct oh_arena *arena);
+
+// The variance of what the bytes of the stack changed by since errors_since_s, when that is not 0:
+// of blocks that are live and were allocated since, and of those that were live then and are not
+// now. Of these nothing is left but their sum, so they are taken to be as the stack's allocations
+// are on the average.
+double oh_holdings_bytes_variance(const struct oh_holdings *holdings,
+                                  const struct oh_view_stack *stack);
 
 // What the stack holds; zeros when nothing was found of it, or nothing was read.
 struct oh_holding oh_holdings_of(const struct oh_holdings *holdings, uint32_t stack);

@@ -171,7 +171,8 @@ static void set_values(const struct build *build, const struct oh_view_stack *st
     sample->variances[OH_VALUE_ALLOC_OBJECTS] = sane_variance(stack->alloc_objects_variance);
     sample->variances[OH_VALUE_ALLOC_SPACE] = sane_variance(stack->alloc_bytes_variance);
     sample->variances[OH_VALUE_INUSE_OBJECTS] = sane_variance(held.objects_variance);
-    sample->variances[OH_VALUE_INUSE_SPACE] = sane_variance(held.bytes_variance);
+    sample->variances[OH_VALUE_INUSE_SPACE] =
+        sane_variance(oh_holdings_bytes_variance(&build->holdings, stack));
     memcpy(sample->residency, held.residency, sizeof sample->residency);
 }
 

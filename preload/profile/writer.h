@@ -26,8 +26,8 @@ struct oh_writer_options {
     // As it was when so many seconds of the recording had passed, by the stacks' steps: only the
     // bytes in use, without an error. 0: as it is.
     uint32_t past_s;
-    // The errors of what is in use are those of blocks that were allocated from this second on. 0:
-    // of all.
+    // The errors of the bytes in use are those of what they changed by since this second of the
+    // recording (profile/holdings). 0: of all of them.
     uint32_t errors_since_s;
     bool (*want)(void *arg, uint32_t stack); // Of the stacks, only these. NULL: all.
     void *want_arg;

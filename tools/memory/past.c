@@ -50,14 +50,14 @@ static int add_stack(void *arg, const struct oh_view_stack *stack)
 {
     struct oh_holding_sum *const sum = arg;
     const struct oh_holding held = oh_holdings_of(sum->holdings, stack->ref);
-    sum->variance += held.bytes_variance;
+    sum->variance += oh_holdings_bytes_variance(sum->holdings, stack);
     if (stack->kind < OH_KIND_COUNT) {
         sum_up(sum, stack, &held);
     }
     return 0;
 }
 
-// Fills what is held; *error: that of what was allocated from the second since_s on.
+// Fills what is held; *error: that of what changed since the second since_s.
 static int read_held(struct oh_reader *reader, uint32_t since_s, struct oh_past *past,
                      double *error)
 {

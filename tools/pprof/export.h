@@ -37,7 +37,7 @@ int oh_export_build_measured(struct oh_reader *reader, const char *const *dirs, 
                              struct oh_list *warnings, struct oh_err *err);
 
 // The same as it was when past_s seconds of the recording had passed (0: as it is), with the errors
-// of what was allocated from errors_since_s on (0: of all): see struct oh_writer_options.
+// of what changed since errors_since_s (0: of all): see struct oh_writer_options.
 struct oh_export_moment {
     uint32_t past_s;
     uint32_t errors_since_s;
