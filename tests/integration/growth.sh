@@ -117,10 +117,10 @@ fi
 note "without a time line"
 OFFHEAP_TIMELINE=0
 export OFFHEAP_TIMELINE
-grow off 1 3
+grow off 1 6
 unset OFFHEAP_TIMELINE
 expect_status 0 "$OFFHEAP_BIN" report --growth "$recording"
-expect_text out.txt '^Nothing to compare'
+expect_text out.txt '^Nothing to compare: the recording has no time line'
 expect_no_text out.txt '^Time line'
 
 note "a process that does not grow"

@@ -94,10 +94,22 @@ static void test_growth_that_c_does_not_account_for_is_gos_or_the_allocators(voi
     set_steps(10, 0, 5, 0, 20, 1);
     assert_only(OH_FINDING_OTHER, "growing: the resident size beyond C live and C's maps: what");
     past.is_go = true;
-    assert_only(OH_FINDING_GO, "Go's heap, or what the allocator keeps, +54.0 MiB in 54 s");
+    assert_only(
+        OH_FINDING_GO,
+        "Go's heap, or what the allocator keeps, files, memory that is touched late, +54.0 MiB");
     assert_non_null(strstr(verdict.findings[0].text, "; the Go runtime mapped nothing more"));
     timeline.steps[SECONDS - 1].inuse_bytes[OH_KIND_GO_RUNTIME] = (uint64_t)(64 * mib);
     assert_only(OH_FINDING_GO, "; the Go runtime mapped 64.0 MiB more meanwhile");
+}
+
+static void test_old_memory_that_is_touched_now_is_not_gos_nor_the_allocators(void **state)
+{
+    (void)state;
+    past.is_go = true;
+    set_steps(500, 0, 5, 0, -480, 1);
+    assert_only(OH_FINDING_OTHER, "growing: the resident size, but not what C has allocated: of");
+    assert_null(strstr(verdict.findings[0].text, "heap"));
+    assert_null(strstr(verdict.findings[0].text, "allocator"));
 }
 
 static void test_small_leak_beside_gos_growth_is_told_second(void **state)
@@ -254,6 +266,8 @@ int main(void)
         cmocka_unit_test_setup(test_leak_of_malloc_is_c_live, setup),
         cmocka_unit_test_setup(test_leak_of_maps_is_maps, setup),
         cmocka_unit_test_setup(test_growth_that_c_does_not_account_for_is_gos_or_the_allocators,
+                               setup),
+        cmocka_unit_test_setup(test_old_memory_that_is_touched_now_is_not_gos_nor_the_allocators,
                                setup),
         cmocka_unit_test_setup(test_small_leak_beside_gos_growth_is_told_second, setup),
         cmocka_unit_test_setup(test_leak_that_the_resident_size_hides_is_told_so, setup),

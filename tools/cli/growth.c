@@ -15,6 +15,8 @@
 #include "report/render.h"
 #include "report/timeline.h"
 
+enum { OH_GROWTH_LEAST_S = 5 }; // A younger recording has nothing to compare.
+
 static const uint64_t ns_per_s = UINT64_C(1000000000);
 
 uint32_t oh_growth_end_second(const struct oh_reader *reader, const struct oh_timeline *timeline)
@@ -71,13 +73,17 @@ int oh_growth_print_changes(FILE *out, struct oh_reader *reader,
     oh_timeline_read(&reader->view, timeline);
     const uint32_t end_s = oh_growth_end_second(reader, timeline);
     const bool is_comparable = oh_report_choose_past(timeline, query->span_s, &past_s);
+    const bool has_steps = timeline->count != 0;
     oh_report_render_timeline(out, timeline, reader->view.header->start_realtime_ns, end_s);
     free(timeline);
     if (!is_comparable) {
-        (void)fputs(
-            "\nNothing to compare: growth is told from the fourth second of a recording on, "
-            "if the process allocates meanwhile.\n",
-            out);
+        (void)fputs(has_steps || end_s < OH_GROWTH_LEAST_S
+                        ? "\nNothing to compare: growth is told from the fourth second of a "
+                          "recording on, if the process allocates meanwhile.\n"
+                        : "\nNothing to compare: the recording has no time line. It was made with "
+                          "OFFHEAP_TIMELINE=0 or by an\nolder library, or nothing was recorded "
+                          "after its first second.\n",
+                    out);
         return 0;
     }
     print_span(out, reader, past_s, end_s);

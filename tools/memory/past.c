@@ -269,26 +269,41 @@ static void judge_maps(const struct oh_series *series, struct oh_verdict *verdic
     }
 }
 
+// Memory that was allocated and not touched makes the rest smaller, and then larger when it is
+// touched. Where there is more of it than of the rest, that is all that a rise can tell.
+static bool is_hidden(const struct oh_series *series)
+{
+    for (size_t i = 0; i < series->count; i++) {
+        if (series->rest[i] < 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // What the allocator adds to live blocks, headers and rounding, grows with them.
 static void judge_rest(const struct oh_past *past, const struct oh_series *series,
                        struct oh_verdict *verdict)
 {
     const double allocators = overhead_share * (series->live[series->count - 1] - series->live[0]);
     const struct oh_noise noise = {1024 * kib, 0.02};
+    const bool hidden = is_hidden(series);
+    const bool is_go = past->is_go && !hidden;
     const struct oh_past_part part = {
-        .kind = past->is_go ? OH_FINDING_GO : OH_FINDING_OTHER,
-        .part = past->is_go ? OH_PART_GO : OH_PART_COUNT,
+        .kind = is_go ? OH_FINDING_GO : OH_FINDING_OTHER,
+        .part = is_go ? OH_PART_GO : OH_PART_COUNT,
         .values = series->rest,
         .count = series->count,
         .noise =
             fmax(allocators, fmax(3 * series->error, oh_noise_of(&noise, series->resident[0]))),
         .error = series->error,
         .seconds = series->step_seconds,
-        .what = past->is_go
-                    ? "the resident size beyond C live and C's maps: Go's heap, or what the "
-                      "allocator keeps"
-                    : "the resident size beyond C live and C's maps: what the allocator keeps, "
-                      "thread stacks, files"};
+        .what = hidden  ? "the resident size, but not what C has allocated: of that much was not "
+                          "resident before, and is touched now"
+                : is_go ? "the resident size beyond C live and C's maps: Go's heap, or what the "
+                          "allocator keeps, files, memory that is touched late"
+                        : "the resident size beyond C live and C's maps: what the allocator keeps, "
+                          "thread stacks, files, memory that is touched late"};
     const double mapped = series->go_mapped[series->count - 1] - series->go_mapped[0];
     if (!series->has_resident || !series->has_maps) {
         return;
