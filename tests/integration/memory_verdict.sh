@@ -97,6 +97,11 @@ expect_status 0 "$OFFHEAP_BIN" memory --watch 4s "$pid"
 expect_text out.txt 'growing: C live'
 expect_text out.txt '^ +leak_small ' "the stack that leaks is not named"
 expect_no_text out.txt '^ +make_wave ' "the waves are named"
+look --watch 3s
+expect_text look.json '"older": [1-9][0-9]*, "newer": [1-9][0-9]*, .*"frames": \["leak_small", "grow"'
+if command -v python3 >/dev/null 2>&1; then
+    python3 -m json.tool look.json >/dev/null || fail "it is no JSON"
+fi
 stop
 
 note "nothing"

@@ -134,6 +134,20 @@ static char *make_title(const struct oh_memory_run *r)
     return oh_str_printf("Memory of %s, pid %d (%s)", name_of(r), (int)r->pid, how);
 }
 
+static int print_json(struct oh_memory_run *r, struct oh_memory_report *report, struct oh_err *err)
+{
+    struct oh_memory_stacks stacks = {0};
+    int result = 0;
+    if (r->verdict.c_live_grows) {
+        result = oh_memory_stacks_collect(&r->watch, &r->verdict.risers, &stacks, err);
+        report->stacks = stacks.list;
+        report->stack_count = stacks.count;
+    }
+    oh_json_print(stdout, report);
+    oh_memory_stacks_fini(&stacks);
+    return result;
+}
+
 // error: why it is not all that was asked for; NULL: it is.
 static int print_report(struct oh_memory_run *r, const char *error, struct oh_err *err)
 {
@@ -147,20 +161,19 @@ static int print_report(struct oh_memory_run *r, const char *error, struct oh_er
     if (result < 0 || r->title == NULL) {
         return oh_err_no_memory(err);
     }
-    const struct oh_memory_report report = {.title = r->title,
-                                            .what = r->o->what,
-                                            .look = look,
-                                            .status = &r->status,
-                                            .group = &r->group,
-                                            .stats = r->has_stats ? &r->stats : NULL,
-                                            .verdict = has_look ? &r->verdict : NULL,
-                                            .advice = &r->advice,
-                                            .trimmed = r->trimmed,
-                                            .error = error,
-                                            .notes = &r->notes};
+    struct oh_memory_report report = {.title = r->title,
+                                      .what = r->o->what,
+                                      .look = look,
+                                      .status = &r->status,
+                                      .group = &r->group,
+                                      .stats = r->has_stats ? &r->stats : NULL,
+                                      .verdict = has_look ? &r->verdict : NULL,
+                                      .advice = &r->advice,
+                                      .trimmed = r->trimmed,
+                                      .error = error,
+                                      .notes = &r->notes};
     if (r->o->is_json) {
-        oh_json_print(stdout, &report);
-        return 0;
+        return print_json(r, &report, err);
     }
     oh_table_print(stdout, &report);
     return r->verdict.c_live_grows

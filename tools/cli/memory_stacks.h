@@ -13,10 +13,22 @@
 #include "memory/watch.h"
 #include "reader/reader.h"
 
+enum { OH_MEMORY_STACKS = 5 };
+
+struct oh_memory_stacks {
+    struct oh_memory_stack list[OH_MEMORY_STACKS];
+    size_t count;
+};
+
 // The difference of C live between the first and the last look, the largest stacks first; of these
 // stacks alone, if there are any. 0 or a negative errno with err.
 int oh_memory_stacks_print(FILE *out, struct oh_watch *watch, struct oh_risers *risers,
                            struct oh_err *err);
+
+// The same as data.
+int oh_memory_stacks_collect(struct oh_watch *watch, struct oh_risers *risers,
+                             struct oh_memory_stacks *stacks, struct oh_err *err);
+void oh_memory_stacks_fini(struct oh_memory_stacks *stacks);
 
 // Of a process that is gone: what it held at its end by kind, the verdict, the time line, and which
 // stacks grew.

@@ -208,17 +208,6 @@ static void print_verdict(FILE *out, const struct oh_verdict *verdict)
     (void)fputs("\n  ]", out);
 }
 
-static void print_notes(FILE *out, const struct oh_list *notes)
-{
-    print_key(out, ",\n  ", "notes");
-    (void)fputs("[", out);
-    for (size_t i = 0; notes != NULL && i < notes->count; i++) {
-        (void)fputs(i == 0 ? "" : ", ", out);
-        oh_json_print_string(out, notes->texts[i]);
-    }
-    (void)fputs("]", out);
-}
-
 static void print_status(FILE *out, const struct oh_status *status, bool has_look)
 {
     if (!has_look && status->has_sizes) {
@@ -315,6 +304,35 @@ static void print_past(FILE *out, const struct oh_past *past)
     }
 }
 
+static void print_texts(FILE *out, const struct oh_list *list)
+{
+    (void)fputs("[", out);
+    for (size_t i = 0; list != NULL && i < list->count; i++) {
+        (void)fputs(i == 0 ? "" : ", ", out);
+        oh_json_print_string(out, list->texts[i]);
+    }
+    (void)fputs("]", out);
+}
+
+static void print_stacks(FILE *out, const struct oh_memory_report *report)
+{
+    if (report->stacks == NULL) {
+        return;
+    }
+    print_key(out, ",\n  ", "stacks");
+    (void)fputs("[", out);
+    for (size_t i = 0; i < report->stack_count; i++) {
+        const struct oh_memory_stack *const stack = &report->stacks[i];
+        print_bytes(out, i == 0 ? "\n    {" : ",\n    {", "older", stack->older);
+        print_bytes(out, ", ", "newer", stack->newer);
+        print_bytes(out, ", ", "standard_error", stack->error);
+        print_key(out, ", ", "frames");
+        print_texts(out, &stack->frames);
+        (void)fputs("}", out);
+    }
+    (void)fputs("\n  ]", out);
+}
+
 void oh_json_print(FILE *out, const struct oh_memory_report *report)
 {
     print_text(out, "{\n  ", "title", report->title);
@@ -336,6 +354,7 @@ void oh_json_print(FILE *out, const struct oh_memory_report *report)
     if (report->verdict != NULL) {
         print_verdict(out, report->verdict);
     }
+    print_stacks(out, report);
     if (report->trimmed != NULL) {
         print_text(out, ",\n  ", "trimmed", report->trimmed);
     }
@@ -348,6 +367,7 @@ void oh_json_print(FILE *out, const struct oh_memory_report *report)
     if (report->error != NULL) {
         print_text(out, ",\n  ", "error", report->error);
     }
-    print_notes(out, report->notes);
+    print_key(out, ",\n  ", "notes");
+    print_texts(out, report->notes);
     (void)fputs("\n}\n", out);
 }

@@ -16,6 +16,14 @@
 #include "process/gostats.h"
 #include "process/status.h"
 
+// A stack whose live bytes changed between the first and the last look.
+struct oh_memory_stack {
+    double older;
+    double newer;
+    double error;          // Of the difference.
+    struct oh_list frames; // Names, the innermost first.
+};
+
 // Everything that one report shows; what is NULL is not shown.
 struct oh_memory_report {
     const char *title;
@@ -26,6 +34,8 @@ struct oh_memory_report {
     const struct oh_gostats *stats;
     const struct oh_past *past; // Of a process that is gone, instead of a look.
     const struct oh_verdict *verdict;
+    const struct oh_memory_stack *stacks; // In JSON; as text they follow the report.
+    size_t stack_count;
     const struct oh_advice *advice;
     const char *trimmed;         // What was given back.
     const char *error;           // Why it is not all that was asked for.

@@ -246,21 +246,32 @@ static void print_summary(FILE *out, const struct oh_diff *diff,
                   shrunk, diff->count - diff->grown_count - diff->shrunk_count);
 }
 
-int oh_report_render_change(FILE *out, const struct oh_report_input *older,
-                            const struct oh_report_input *newer,
-                            const struct oh_report_query *query, struct oh_err *err)
+static int find_diff(const struct oh_profile *older, const struct oh_profile *newer,
+                     const struct oh_report_query *query, struct oh_diff *diff, struct oh_err *err)
 {
     struct oh_report_filter filter;
+    *diff = (struct oh_diff){0};
     int result = oh_report_filter_init(&filter, query, err);
     if (result < 0) {
         return result;
     }
-    struct oh_diff diff = {0};
-    result = make_diff(&diff, older->profile, newer->profile, &filter);
+    result = make_diff(diff, older, newer, &filter);
     oh_report_filter_fini(&filter);
     if (result < 0) {
-        diff_fini(&diff);
+        diff_fini(diff);
         return oh_err_no_memory(err);
+    }
+    return 0;
+}
+
+int oh_report_render_change(FILE *out, const struct oh_report_input *older,
+                            const struct oh_report_input *newer,
+                            const struct oh_report_query *query, struct oh_err *err)
+{
+    struct oh_diff diff;
+    const int result = find_diff(older->profile, newer->profile, query, &diff, err);
+    if (result < 0) {
+        return result;
     }
     print_summary(out, &diff, query);
     if (diff.grown_count + diff.shrunk_count > 0) {
@@ -272,6 +283,31 @@ int oh_report_render_change(FILE *out, const struct oh_report_input *older,
     }
     diff_fini(&diff);
     return 0;
+}
+
+int oh_report_each_change(const struct oh_profile *older, const struct oh_profile *newer,
+                          const struct oh_report_query *query, oh_report_change_fn *fn, void *arg,
+                          struct oh_err *err)
+{
+    struct oh_diff diff;
+    int result = find_diff(older, newer, query, &diff, err);
+    if (result < 0) {
+        return result;
+    }
+    size_t shown = 0;
+    for (size_t i = 0; i < diff.count && result == 0; i++) {
+        const struct oh_diff_entry *const entry = &diff.entries[i];
+        const struct oh_report_change change = {.older = entry->values[OH_DIFF_OLD],
+                                                .newer = entry->values[OH_DIFF_NEW],
+                                                .error = sqrt(fmax(0, entry->variance)),
+                                                .profile = entry->profile,
+                                                .sample = entry->sample};
+        if (growth(entry) != 0 && (query->limit == 0 || shown++ < query->limit)) {
+            result = fn(arg, &change);
+        }
+    }
+    diff_fini(&diff);
+    return result;
 }
 
 int oh_report_render_diff(FILE *out, const struct oh_report_input *older,

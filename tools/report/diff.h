@@ -21,4 +21,19 @@ int oh_report_render_change(FILE *out, const struct oh_report_input *older,
                             const struct oh_report_input *newer,
                             const struct oh_report_query *query, struct oh_err *err);
 
+// The stacks that changed, as the entries of the above, up to the query's limit. Not 0 from fn ends it
+// and is returned.
+struct oh_report_change {
+    double older;
+    double newer;
+    double error; // Of the difference.
+    const struct oh_profile *profile;
+    const struct oh_profile_sample *sample; // Its frames and labels.
+};
+
+typedef int oh_report_change_fn(void *arg, const struct oh_report_change *change);
+int oh_report_each_change(const struct oh_profile *older, const struct oh_profile *newer,
+                          const struct oh_report_query *query, oh_report_change_fn *fn, void *arg,
+                          struct oh_err *err);
+
 #endif
