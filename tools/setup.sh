@@ -22,8 +22,8 @@ patches=$root/preload/capture/libunwind
 
 build_packages="gcc libc6-dev binutils make patch cmake ninja-build dpkg-dev zlib1g-dev
     libiberty-dev libzycore-dev"
-test_packages="g++ clang-format-14 shellcheck libcmocka-dev golang-1.19-go protobuf-compiler
-    musl-tools valgrind libjemalloc2 libjemalloc-dev libtcmalloc-minimal4 libmimalloc2.0"
+test_packages="g++ clang-format-14 shellcheck groff-base libcmocka-dev golang-1.19-go
+    protobuf-compiler musl-tools valgrind libjemalloc2 libjemalloc-dev libtcmalloc-minimal4 libmimalloc2.0"
 
 # What libunwind is built with. It ends up inside liboffheap.so: no thread-local storage by call, no
 # symbol that could be preempted, and sections that the linker drops where nothing reaches them.

@@ -103,7 +103,7 @@ fails()
 }
 
 sound_tree
-for check in floors headers sizes licence environment habits format shell; do
+for check in floors headers sizes licence environment habits format shell man; do
     passes "$check"
 done
 library "$sound" -Wl,--version-script="$scratch/map"
@@ -201,6 +201,12 @@ sound_tree
 put tools/run.sh '#!/bin/sh
 rm -rf $1/'
 fails shell 'tools/run.sh: shellcheck complains'
+put man/offheap.1 '.Dd January 1, 2026
+.Dt OFFHEAP 1
+.Os
+.Sh NAME
+.Dq At its end'
+fails man 'Unknown AT&T UNIX version'
 
 for check in exports linkage calls layout; do
     fails "$check" 'cannot be read' "$scratch/none.so"
