@@ -193,6 +193,7 @@ enum oh_format_flag {
     OH_FLAG_JEMALLOC = 1 << 4,     // jemalloc was there at the start, and its blocks are recorded.
     OH_FLAG_REDIRECTED = 1 << 5,   // Functions of an allocator have jumps to the library.
     OH_FLAG_SANDBOX = 1 << 6,      // The process has confined itself: tables grow no more.
+    OH_FLAG_UNSEEN = 1 << 7,       // Of an allocator some blocks cannot be recorded: notes tell.
 };
 
 enum oh_format_module_state {

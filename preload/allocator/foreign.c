@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "allocator/hooks_allocator.h"
+#include "base/atomic.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "capture/readable.h"
@@ -261,6 +262,11 @@ static void tell_unrecorded(const struct oh_foreign *c, const char *why)
     tell(c, note);
 }
 
+static void mark_unseen(void)
+{
+    oh_or32_relaxed(&oh_recording_header()->flags, OH_FLAG_UNSEEN);
+}
+
 // What frees comes first, and what makes blocks only when all of that is done.
 bool oh_foreign_redirect(struct oh_foreign *c, bool is_new)
 {
@@ -270,6 +276,7 @@ bool oh_foreign_redirect(struct oh_foreign *c, bool is_new)
         return true;
     if (!is_new && oh_redirect_has_other_threads()) {
         tell_unrecorded(c, "other threads were running before the recorder was loaded");
+        mark_unseen();
         return false;
     }
     oh_redirect_prepare(c->redirect, c->count);
@@ -280,6 +287,8 @@ bool oh_foreign_redirect(struct oh_foreign *c, bool is_new)
         apply(c, true);
     else
         tell_unrecorded(c, "not all that frees can be redirected");
+    if (!frees || any_refused(c, true))
+        mark_unseen();
     tell_refusals(c);
     return frees;
 }

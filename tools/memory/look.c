@@ -184,8 +184,9 @@ static void split_heap(struct oh_look *look)
     const double overhead = fmin(look->live.overhead, heap - live);
     look->parts[OH_PART_C_LIVE] = live;
     look->parts[OH_PART_OVERHEAD] = overhead;
-    look->parts[OH_PART_RETAINED] = heap - live - overhead;
-    look->parts[OH_PART_HEAP] = 0;
+    // What is free is known only where every block is.
+    look->parts[OH_PART_RETAINED] = look->has_unseen ? 0 : heap - live - overhead;
+    look->parts[OH_PART_HEAP] = look->has_unseen ? heap - live - overhead : 0;
 }
 
 static void sum_blocks(struct oh_looking *l)
@@ -271,6 +272,8 @@ static void fill(struct oh_looking *l)
     look->has_pages = oh_pages_has_map(&l->pages);
     look->has_memory = oh_pages_has_memory(&l->pages);
     look->has_recording = l->request->view != NULL;
+    look->has_unseen =
+        look->has_recording && (l->request->view->header->flags & OH_FLAG_UNSEEN) != 0;
     look->is_exact = l->live.is_exact;
     for (size_t i = 0; i < l->smaps.count; i++) {
         split_map(l, &l->smaps.maps[i]);
@@ -283,7 +286,7 @@ static void fill(struct oh_looking *l)
     split_heap(look);
     look->parts[OH_PART_CHANGED] = (double)l->smaps.resident - (double)l->smaps.sum;
     round_parts(look);
-    look->free_pages = look->has_recording && look->is_exact && look->has_pages
+    look->free_pages = look->has_recording && look->is_exact && look->has_pages && !look->has_unseen
                            ? fmax(0, look->heap - look->live.covered)
                            : -1;
 }
