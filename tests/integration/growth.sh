@@ -59,6 +59,13 @@ case $rss in
 *) fail "no resident size in the time line: $rss" ;;
 esac
 
+note "a copy, of another time: the same"
+cp "$recording" copied.offheap
+touch -d '+3 hours' copied.offheap
+cp out.txt first.txt
+expect_status 0 "$OFFHEAP_BIN" report --growth copied.offheap
+cmp -s first.txt out.txt || fail "a copy is told otherwise: $(diff first.txt out.txt)"
+
 note "spans"
 expect_status 0 "$OFFHEAP_BIN" report --growth --span 1s "$recording"
 expect_text out.txt '^Old: .* before; new: the end$'

@@ -402,8 +402,9 @@ static void test_time_of_a_killed_process_is_its_files(void **state)
     oh_reader_close(&reader);
 }
 
-// A process that stores into what it has mapped does not touch its file's time until that is written.
-static void test_time_of_a_killed_process_is_its_newest_step_when_that_is_later(void **state)
+// A process that stores into what it has mapped does not touch its file's time until that is
+// written, and a copy has a time of its own.
+static void test_time_of_a_killed_process_is_its_newest_step(void **state)
 {
     (void)state;
     static struct oh_timeline timeline;
@@ -421,7 +422,13 @@ static void test_time_of_a_killed_process_is_its_newest_step_when_that_is_later(
     assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
     assert_int_equal(oh_reader_open(&reader, path, &err), 0);
     assert_int_equal(oh_reader_time_ns(&reader), (written_s + 100) * 1000000000u + 500000000u);
-    // and its copy has the steps
+    oh_reader_close(&reader);
+    const struct timespec copied[] = {{.tv_nsec = UTIME_OMIT},
+                                      {.tv_sec = (time_t)written_s + 9000}};
+    assert_int_equal(utimensat(AT_FDCWD, path, copied, 0), 0);
+    assert_int_equal(oh_reader_open(&reader, path, &err), 0);
+    assert_int_equal(oh_reader_time_ns(&reader), (written_s + 100) * 1000000000u + 500000000u);
+    // and the reader's copy has the steps
     oh_timeline_read(&reader.view, &timeline);
     assert_int_equal(timeline.count, 2);
     assert_int_equal(timeline.steps[1].resident_bytes, 77);
@@ -487,8 +494,8 @@ int main(void)
         cmocka_unit_test(test_time_is_that_of_what_the_numbers_show),
         cmocka_unit_test_setup_teardown(test_time_of_a_killed_process_is_its_files, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(
-            test_time_of_a_killed_process_is_its_newest_step_when_that_is_later, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_time_of_a_killed_process_is_its_newest_step, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_warnings_name_losses, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

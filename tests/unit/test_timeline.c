@@ -5,6 +5,7 @@
 #include "track/timeline.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -32,7 +33,6 @@ static void fake_usage(struct oh_usage_source *source, bool look, struct oh_usag
     asked++;
     looked += look ? 1 : 0;
     *usage = usage_now;
-    errno = 55;
 }
 
 static uint64_t spent_ns; // By each look at the clock of a visit.
@@ -132,9 +132,17 @@ static void totals(void *dir)
     oh_require(oh_maps_set(heap + 0x4000, heap + 0x5000, 0, 0)); // A hole.
     oh_require(oh_maps_set(heap + 0x20000, heap + 0x21000, go, 0));
     errno = 99;
+    sigset_t before, after;
+    (void)sigemptyset(&before);
+    (void)sigaddset(&before, SIGUSR1);
+    oh_require(sigprocmask(SIG_SETMASK, &before, NULL) == 0);
     // when a step is made before the first second is over, and after it
     oh_require(!oh_timeline_due(s - 1));
     step_at(s);
+    // then what the host sees of it is as before
+    oh_require(sigprocmask(SIG_SETMASK, NULL, &after) == 0);
+    oh_require(sigismember(&after, SIGUSR1) == 1 && sigismember(&after, SIGUSR2) == 0);
+    oh_require_equal(errno, 99);
     drop(3);
     drop(11);
     oh_require(!oh_timeline_due(2 * s - 1));

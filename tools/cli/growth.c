@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/human.h"
 #include "cli/input.h"
@@ -19,12 +20,22 @@ enum { OH_GROWTH_LEAST_S = 5 }; // A younger recording has nothing to compare.
 
 static const uint64_t ns_per_s = UINT64_C(1000000000);
 
+// Of a live process the clock that its steps have: the other one may have been set, and counts the
+// time that the machine slept.
+static uint64_t passed_ns(const struct oh_reader *reader)
+{
+    const struct oh_format_header *const header = reader->view.header;
+    struct timespec now;
+    const bool is_live = reader->pid != 0 && clock_gettime(CLOCK_MONOTONIC, &now) == 0;
+    const uint64_t start = is_live ? header->start_monotonic_ns : header->start_realtime_ns;
+    const uint64_t end = is_live ? (uint64_t)now.tv_sec * ns_per_s + (uint64_t)now.tv_nsec
+                                 : oh_reader_time_ns(reader);
+    return end > start ? end - start : 0;
+}
+
 uint32_t oh_growth_end_second(const struct oh_reader *reader, const struct oh_timeline *timeline)
 {
-    const uint64_t start = reader->view.header->start_realtime_ns;
-    const uint64_t end = oh_reader_time_ns(reader);
-    const uint64_t seconds = end > start ? (end - start) / ns_per_s : 0;
-    // A killed process's time is the file's, which may be behind.
+    const uint64_t seconds = passed_ns(reader) / ns_per_s;
     const uint64_t newest =
         timeline->count > 0 ? timeline->steps[timeline->count - 1].time_ns / ns_per_s : 0;
     return (uint32_t)(seconds > newest ? seconds : newest);

@@ -237,9 +237,10 @@ uint64_t oh_reader_time_ns(const struct oh_reader *reader)
     if (reader->pid != 0) {
         return reader->snapshot.taken_ns;
     }
+    // A step tells more of a process that was killed than its file's time does: that is set when
+    // the file is written to the disk, and again when it is copied.
     const uint64_t newest_ns = oh_timeline_newest_ns(&reader->view);
-    const uint64_t step_ns = newest_ns != 0 ? header->start_realtime_ns + newest_ns : 0;
-    return step_ns > reader->snapshot.mtime_ns ? step_ns : reader->snapshot.mtime_ns;
+    return newest_ns != 0 ? header->start_realtime_ns + newest_ns : reader->snapshot.mtime_ns;
 }
 
 int oh_reader_peek(const char *path, struct oh_format_header *header)

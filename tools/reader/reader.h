@@ -46,10 +46,10 @@ void oh_reader_close(struct oh_reader *reader);
 int oh_reader_peek(const char *path, struct oh_format_header *header);
 
 // The moment whose numbers the recording shows, CLOCK_REALTIME: when it ended or was switched off;
-// for a live process, when it was copied; for one that was killed, the file's mtime, which the
-// kernel moves when a page is written for the first time since it was last written back, or the
-// newest step of its time line, whichever is later: the death, or up to a second before it where it
-// allocated, else up to half a minute.
+// for a live process, when it was copied; for one that was killed, the newest step of its time line,
+// which is up to a second before its death, or more when it allocated nothing at the end; without a
+// time line the file's mtime, which the kernel moves when a page is written for the first time since
+// it was last written back (up to half a minute off), and who copies the file, too.
 uint64_t oh_reader_time_ns(const struct oh_reader *reader);
 
 // "recording", "off: the disk is full (No space left on device)", "ended", "killed", "replaced by
