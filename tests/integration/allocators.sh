@@ -109,4 +109,11 @@ expect_status 0 "$OFFHEAP_BIN" memory "$ask_pid"
 wait $ask_job || fail "status $?"
 expect_text forking.out '^done$'
 
+note "nor at an exit from inside of it"
+OFFHEAP_DIR=$PWD
+for run in 1 2 3 4 5; do
+    LD_PRELOAD=$OFFHEAP_LIB timeout -s KILL 10 "$OFFHEAP_FIXTURES/jemalloc_ask" 1 exit ||
+        fail "run $run: status $?"
+done
+
 finish
