@@ -47,6 +47,8 @@ enum {
     SHM_LOOKS = 24, // and with what lies between them.
 };
 
+static const uint64_t addresses_end = UINT64_C(1) << 47;
+
 OH_EXPORT void *mmap(void *address, size_t length, int prot, int flags, int fd, off_t offset);
 OH_EXPORT void *mmap64(void *address, size_t length, int prot, int flags, int fd, off64_t offset);
 OH_EXPORT int munmap(void *address, size_t length);
@@ -309,12 +311,17 @@ OH_NOINLINE OH_REALIGN int shmdt(const void *address)
     struct oh_format_range pieces[SHM_PIECES];
     uint64_t at = oh_map_number(address);
     int count = begin_detaching(at, pieces, removals);
+    bool found = false, can_tell = oh_unmapped_can_tell();
     long result = oh_sys_shmdt(address);
     for (int i = 0; i < count; i++) {
-        const struct oh_format_range *piece = &pieces[i];
         bool gone =
-            result == 0 && (piece->begin == at || oh_unmapped_everywhere(piece->begin, piece->end));
+            result == 0 && (can_tell ? oh_unmapped_everywhere(pieces[i].begin, pieces[i].end)
+                                     : pieces[i].begin == at);
         oh_mapping_end_removal(&removals[i], gone);
+        found |= gone;
     }
+    // Shared memory of another sort may lie before what is left of the segment.
+    if (result == 0 && !found)
+        oh_unmapped_settle(&(struct oh_mapping_removal){{0, false}, 0}, at, addresses_end);
     return oh_map_status(result);
 }

@@ -18,7 +18,7 @@
 #include "track/mapping.h"
 #include "track/unmapped.h"
 
-enum { PARTS = 12 }; // That are told apart in one call.
+enum { PARTS = 48 }; // That are told apart in one call.
 
 OH_EXPORT void *mremap(void *address, size_t old_length, size_t length, int flags, ...);
 
@@ -32,7 +32,7 @@ struct move {
 };
 
 struct part {
-    uint64_t begin, end; // Behind the begin of what is moved.
+    uint32_t begin, end; // In pages behind the begin of what is moved.
     uint8_t kind;        // 0: a hole.
 };
 
@@ -112,15 +112,15 @@ static uint8_t kind_at(uint64_t begin, uint64_t *end)
 // Neighbours of one kind are one part; what is beyond the last one goes with it.
 static int find_parts(const struct move *move, struct part parts[PARTS])
 {
-    uint64_t source = source_of(move), length = oh_map_pages(move->old_length);
+    uint64_t source = source_of(move), pages = oh_map_pages(move->old_length) / OH_MAP_PAGE_BYTES;
     int count = 0;
-    for (uint64_t at = 0; at < length;) {
-        uint64_t end = source + length;
-        uint8_t kind = kind_at(source + at, &end);
+    for (uint64_t at = 0; at < pages;) {
+        uint64_t end = source + pages * OH_MAP_PAGE_BYTES;
+        uint8_t kind = kind_at(source + at * OH_MAP_PAGE_BYTES, &end);
         if (count == 0 || parts[count - 1].kind != kind)
-            parts[count++] = (struct part){at, 0, kind};
-        parts[count - 1].end = count == PARTS ? length : end - source;
-        at = parts[count - 1].end;
+            parts[count++] = (struct part){(uint32_t)at, 0, kind};
+        at = count == PARTS ? pages : (end - source) / OH_MAP_PAGE_BYTES;
+        parts[count - 1].end = (uint32_t)at;
     }
     return count;
 }
@@ -139,11 +139,10 @@ static void add_parts(const struct move *move, const struct part *parts, int cou
 {
     uint64_t from = source_of(move), to = oh_map_number(move->to);
     for (int i = 0; i < count; i++) {
-        const struct part *part = &parts[i];
-        if (part->kind != 0 &&
-            (all || oh_unmapped_everywhere(from + part->begin, from + part->end)))
-            oh_mapping_add(move->caller, to + part->begin, to + part->end,
-                           (enum oh_stack_kind)part->kind);
+        uint64_t begin = (uint64_t)parts[i].begin * OH_MAP_PAGE_BYTES;
+        uint64_t end = (uint64_t)parts[i].end * OH_MAP_PAGE_BYTES;
+        if (parts[i].kind != 0 && (all || oh_unmapped_everywhere(from + begin, from + end)))
+            oh_mapping_add(move->caller, to + begin, to + end, (enum oh_stack_kind)parts[i].kind);
     }
 }
 
@@ -174,6 +173,7 @@ static OH_NOINLINE void *do_move(struct move *move)
         return oh_map_pointer(system_call(move));
     uint8_t kind = oh_mapping_find(source_of(move), &piece);
     if ((move->flags & MREMAP_FIXED) != 0 && bytes == oh_map_pages(move->length) &&
+        bytes / OH_MAP_PAGE_BYTES <= UINT32_MAX &&
         (kind == 0 || piece.end < source_of(move) + bytes))
         return move_parts(move);
     // A length of 0 asks for a second place of something shared.

@@ -16,12 +16,15 @@ static long answer_for(uint64_t begin, uint64_t end)
                        MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 }
 
+bool oh_unmapped_can_tell(void)
+{
+    uint64_t here = (uint64_t)(uintptr_t)&here & ~(uint64_t)(PAGE_BYTES - 1);
+    return !oh_sandbox_is_up() && answer_for(here, here + PAGE_BYTES) == -EEXIST;
+}
+
 bool oh_unmapped_everywhere(uint64_t begin, uint64_t end)
 {
-    uint64_t here = (uint64_t)(uintptr_t)&begin & ~(uint64_t)(PAGE_BYTES - 1);
-    if (oh_sandbox_is_up())
-        return false;
-    return answer_for(begin, end) == -EINVAL && answer_for(here, here + PAGE_BYTES) == -EEXIST;
+    return oh_unmapped_can_tell() && answer_for(begin, end) == -EINVAL;
 }
 
 // Noted before it is asked for: whoever maps there meanwhile comes later.

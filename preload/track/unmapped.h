@@ -18,6 +18,9 @@
 
 #include "track/mapping.h"
 
+// Whether the system can be asked, and tells.
+bool oh_unmapped_can_tell(void);
+
 // Whether nothing is mapped in [begin, end); false when that cannot be told.
 bool oh_unmapped_everywhere(uint64_t begin, uint64_t end);
 

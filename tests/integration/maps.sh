@@ -99,6 +99,34 @@ for round in 1 2 3; do
     expect_no_text out.txt 'not recorded'
 done
 
+# Each page is what the calls made of it, alive and killed.
+for run in '1 3000 1' '1 3000 2' '1 3000 3' '3 1000 4' '3 1000 5'; do
+    note "random calls: $run"
+    # shellcheck disable=SC2086
+    LD_PRELOAD="$OFFHEAP_LIB" "$OFFHEAP_FIXTURES/map_random" $run >random.out 2>random.err &
+    pid=$!
+    wait_for_text random.out '^ready$' 30
+    "$show_maps" "$pid" >ranges.txt
+    kill -KILL "$pid"
+    wait "$pid" 2>/dev/null
+    "$show_maps" "$(recording_of "$pid")" >dead.txt
+    # With more threads than processors a call may fail when others have not waited for its answer,
+    # which is told.
+    "$OFFHEAP_BIN" report "$(recording_of "$pid")" >report.txt
+    if grep -q 'mmap family not recorded' report.txt; then
+        case $run in
+        1*) fail "$run: calls are not recorded" ;;
+        *) note "not all was recorded" ;;
+        esac
+        continue
+    fi
+    for found in ranges.txt dead.txt; do
+        expect_text "$found" '^damaged 0$'
+        awk -f "$OFFHEAP_SRC/tests/integration/compare_maps.awk" random.out "$found" >differs.txt
+        [ ! -s differs.txt ] || { fail "$run: $found"; cat differs.txt; }
+    done
+done
+
 note "a program that has addresses of libc's functions"
 expect_status 0 "$OFFHEAP_BIN" run --exact -o canonical.pb.gz -- "$OFFHEAP_FIXTURES/canonical"
 expect_status 0 "$OFFHEAP_BIN" report --kind mmap canonical.pb.gz
