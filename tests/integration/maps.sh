@@ -102,6 +102,7 @@ done
 # Each page is what the calls made of it, alive and killed.
 for run in '1 3000 1' '1 3000 2' '1 3000 3' '3 1000 4' '3 1000 5'; do
     note "random calls: $run"
+    rm -f random.out
     # shellcheck disable=SC2086
     LD_PRELOAD="$OFFHEAP_LIB" "$OFFHEAP_FIXTURES/map_random" $run >random.out 2>random.err &
     pid=$!
