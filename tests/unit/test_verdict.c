@@ -189,6 +189,7 @@ static void test_a_step_and_a_warm_up_level_off(void **state)
     find();
     assert_int_equal(verdict.findings[0].kind, OH_FINDING_NOT_GROWING);
     assert_non_null(strstr(finding_of(OH_FINDING_LEVELS)->text, "C live rose by 5.00 MiB"));
+    assert_non_null(strstr(verdict.findings[0].text, "less than 102 KiB would not show"));
     for (int i = 0; i < LOOKS; i++) {
         set(i, 10, 1, 100 - 90 / (1 + i));
     }
@@ -287,6 +288,11 @@ static void test_a_slow_leak_under_waves(void **state)
     assert_false(oh_risers_has(&verdict.risers, 7));
     assert_non_null(strstr(verdict.findings[0].text, "went up and down by 5.00 MiB"));
     assert_non_null(strstr(verdict.findings[0].text, "+195 KiB"));
+    looks[LOOKS - 1].live.allocated = looks[LOOKS - 1].live.resident + 150000; // Not touched.
+    find();
+    assert_int_equal(verdict.findings[0].kind, OH_FINDING_NOT_GROWING);
+    assert_int_equal(verdict.risers.count, 0);
+    looks[LOOKS - 1].live.allocated = 0;
     set_slow_leak(blocks, 2000, true); // Less than counts.
     find();
     assert_int_equal(verdict.findings[0].kind, OH_FINDING_NOT_GROWING);

@@ -145,12 +145,12 @@ static double live_noise(const struct oh_judging *j, double *error)
     return fmax(2 * *error, noise_of(j, value_live, noise));
 }
 
-// How far the value went up and down.
-static double range_of(const struct oh_judging *j, oh_value_fn *value)
+// How far the value went up and down, from that look on.
+static double range_of(const struct oh_judging *j, oh_value_fn *value, size_t first)
 {
-    double least = value(&j->looks[0]);
+    double least = value(&j->looks[first]);
     double most = least;
-    for (size_t i = 1; i < j->count; i++) {
+    for (size_t i = first; i < j->count; i++) {
         least = fmin(least, value(&j->looks[i]));
         most = fmax(most, value(&j->looks[i]));
     }
@@ -168,14 +168,18 @@ static void judge_stacks(struct oh_judging *j)
         grown += risers->list[i].grown;
         variance += risers->list[i].variance;
     }
-    if (risers->count == 0) {
+    // Sums by stack are of what is allocated; what nobody touches is told apart.
+    const double untouched =
+        value_untouched(&j->looks[j->count - 1]) - value_untouched(&j->looks[0]);
+    if (risers->count == 0 || untouched > grown / 2) {
+        risers->count = 0;
         return;
     }
     struct oh_finding *const finding =
         oh_finding_add(j->verdict, OH_FINDING_C_LIVE, OH_PART_C_LIVE, grown, sqrt(variance));
     oh_finding_say_growth(finding, "C live of the stacks below", seconds(j));
     oh_finding_say(finding, "; all of C live went up and down by %s meanwhile",
-                   oh_human_size(range_of(j, value_live)).text);
+                   oh_human_size(range_of(j, value_live, 0)).text);
     j->verdict->c_live_grows = finding != NULL;
 }
 
@@ -345,7 +349,7 @@ static void say_not_growing(struct oh_judging *j)
         const double unseen = last->is_exact ? 0 : 2 * (double)last->blocks.mean_bytes;
         const double least = fmax(live_noise(j, &error), unseen);
         oh_finding_say(finding, "; of C live, less than %s would not show",
-                       oh_human_size(fmax(least, range_of(j, value_live))).text);
+                       oh_human_size(fmax(least, range_of(j, value_live, j->count / 2))).text);
     }
 }
 
