@@ -358,10 +358,10 @@ static void judge_growth(struct oh_judging *j)
     judge_live(j);
     judge_parts(j);
     judge_retained(j);
-    oh_verdict_sort(j->verdict);
     if (!oh_verdict_is_growing(j->verdict)) {
         judge_whole(j);
     }
+    oh_verdict_sort(j->verdict);
     if (!oh_verdict_is_growing(j->verdict)) {
         say_not_growing(j);
         oh_verdict_bring_to_front(j->verdict);
