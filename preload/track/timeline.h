@@ -14,7 +14,10 @@
 // many when nobody came by for a while, but no further page after 0.1 ms; then nothing for 10 ms.
 // That bounds what one hook has to wait, and a step of a process with a million live blocks takes some
 // seconds. Ranges are looked at in one go, and not when there are more than 8,192. Pages of the
-// tables that were never written are not read: that would make them resident.
+// tables that were never written are not read: that would make them resident. A page that was
+// written, and that the system took out of the memory before a step looked at it, is taken for such
+// a one until the process uses it again: under memory pressure a step may show less than there is.
+// Where /proc/self/pagemap may not be read (chroot, setuid) all pages are read.
 //
 // Threads: any; who gets the word `next_ns` (compare-and-swap) is the one that visits, the others
 // go on. All signals are blocked for the visit, so that no handler leaves it by a jump. Progress:

@@ -102,6 +102,13 @@ static void test_growth_that_c_does_not_account_for_is_gos_or_the_allocators(voi
     assert_only(OH_FINDING_GO, "; the Go runtime mapped 64.0 MiB more meanwhile");
 }
 
+static void test_what_the_allocator_adds_to_a_leak_is_no_growth_of_its_own(void **state)
+{
+    (void)state;
+    set_steps(10, 1, 5, 0, 20, 0.21); // A fifth of the leak is the allocator's, and 1 MiB noise.
+    assert_only(OH_FINDING_C_LIVE, "growing: C live, +54.0 MiB in 54 s (3.52 GiB an hour)");
+}
+
 static void test_old_memory_that_is_touched_now_is_not_gos_nor_the_allocators(void **state)
 {
     (void)state;
@@ -266,6 +273,8 @@ int main(void)
         cmocka_unit_test_setup(test_leak_of_malloc_is_c_live, setup),
         cmocka_unit_test_setup(test_leak_of_maps_is_maps, setup),
         cmocka_unit_test_setup(test_growth_that_c_does_not_account_for_is_gos_or_the_allocators,
+                               setup),
+        cmocka_unit_test_setup(test_what_the_allocator_adds_to_a_leak_is_no_growth_of_its_own,
                                setup),
         cmocka_unit_test_setup(test_old_memory_that_is_touched_now_is_not_gos_nor_the_allocators,
                                setup),

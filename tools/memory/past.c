@@ -294,16 +294,16 @@ static void judge_rest(const struct oh_past *past, const struct oh_series *serie
         .part = is_go ? OH_PART_GO : OH_PART_COUNT,
         .values = series->rest,
         .count = series->count,
-        .noise =
-            fmax(allocators, fmax(3 * series->error, oh_noise_of(&noise, series->resident[0]))),
+        .noise = allocators + fmax(3 * series->error, oh_noise_of(&noise, series->resident[0])),
         .error = series->error,
         .seconds = series->step_seconds,
         .what = hidden  ? "the resident size, but not what C has allocated: of that much was not "
                           "resident before, and is touched now"
                 : is_go ? "the resident size beyond C live and C's maps: Go's heap, or what the "
                           "allocator keeps, files, memory that is touched late"
-                        : "the resident size beyond C live and C's maps: what the allocator keeps, "
-                          "thread stacks, files, memory that is touched late"};
+                        : "the resident size beyond C live and C's maps: what the allocator keeps "
+                          "or adds, thread stacks, files, offheap's tables, memory that is touched "
+                          "late"};
     const double mapped = series->go_mapped[series->count - 1] - series->go_mapped[0];
     if (!series->has_resident || !series->has_maps) {
         return;
