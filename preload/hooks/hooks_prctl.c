@@ -40,7 +40,9 @@ static OH_COLD OH_NOINLINE OH_REALIGN void enter(bool strictly)
 int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
     bool strictly = option == PR_SET_SECCOMP && a == SECCOMP_MODE_STRICT;
-    bool confines = strictly || option == PR_SET_SECCOMP || option == PR_SET_NO_NEW_PRIVS;
+    // Without a filter it is only asked whether the system has such: browsers do, and go on.
+    bool probes = option == PR_SET_SECCOMP && a == SECCOMP_MODE_FILTER && b == 0;
+    bool confines = (option == PR_SET_SECCOMP && !probes) || option == PR_SET_NO_NEW_PRIVS;
     if (oh_unlikely(confines) && (strictly || !oh_sandbox_is_up()))
         enter(strictly);
     long result = oh_sys_prctl(option, a, b, c, d);

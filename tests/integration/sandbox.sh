@@ -85,4 +85,23 @@ for mode in child vfork; do
     rm -f recordings/*
 done
 
+note "to ask whether there are filters confines nothing"
+cat >probe.c <<'END'
+#include <linux/seccomp.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+int main(void)
+{
+    int failed = prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL, 0, 0);
+    for (int i = 0; i < 100000; i++)
+        *(char *volatile)malloc(10) = 1;
+    return failed == -1 ? 0 : 1;
+}
+END
+cc -o probe probe.c || fail "no program"
+run_fixture probe 0 ./probe
+expect_status 0 "$OFFHEAP_BIN" report probe.pb.gz
+expect_text out.txt '^ +1 +977 KiB +100,000 '
+expect_no_text out.txt 'sandbox:'
+
 finish
