@@ -31,6 +31,20 @@ for mode in prctl seccomp; do
     rm -f recordings/*
 done
 
+# Looked at from outside, it may have mapped what is not recorded.
+note "memory"
+LD_PRELOAD="$OFFHEAP_LIB" OFFHEAP_EXACT=1 "$program" prctl 6 >confined.out &
+confined=$!
+looks=0
+until [ "$looks" -eq 30 ] || grep -q 'mapped in a sandbox' memory.txt 2>/dev/null; do
+    looks=$((looks + 1))
+    "$OFFHEAP_BIN" memory "$confined" >memory.txt 2>&1 || sleep 0.1
+done
+expect_text memory.txt 'note  *the process confined itself \(prctl\)'
+expect_text memory.txt 'unclaimed  *raw system calls, or mapped in a sandbox'
+wait "$confined" || fail "looked at: status $?"
+rm -f recordings/*
+
 # The library alone would have to open a file: it leaves the recording, which says so.
 note "the library alone"
 expect_status 0 env LD_PRELOAD="$OFFHEAP_LIB" OFFHEAP_EXACT=1 OFFHEAP_PROFILE="$PWD/alone.pb.gz" \

@@ -274,6 +274,8 @@ static void fill(struct oh_looking *l)
     look->has_recording = l->request->view != NULL;
     look->has_unseen =
         look->has_recording && (l->request->view->header->flags & OH_FLAG_UNSEEN) != 0;
+    look->is_confined =
+        look->has_recording && (l->request->view->header->flags & OH_FLAG_SANDBOX) != 0;
     look->is_exact = l->live.is_exact;
     for (size_t i = 0; i < l->smaps.count; i++) {
         split_map(l, &l->smaps.maps[i]);

@@ -52,10 +52,11 @@ struct oh_look {
     double jemalloc_age_s;              // Of that.
     bool has_recording;
     bool is_exact;
-    bool has_unseen; // Some of its allocator's blocks are not recorded, as its notes tell.
-    bool has_mapped; // The recording knows what was mapped.
-    bool has_pages;  // Which pages are resident could be read,
-    bool has_memory; // and what is in them.
+    bool has_unseen;  // Some of its allocator's blocks are not recorded, as its notes tell.
+    bool has_mapped;  // The recording knows what was mapped.
+    bool is_confined; // The process has confined itself: some of its maps may not be recorded.
+    bool has_pages;   // Which pages are resident could be read,
+    bool has_memory;  // and what is in them.
     bool is_go;
     unsigned go_minor; // 19 of Go 1.19; 0: not known.
     bool has_libc;

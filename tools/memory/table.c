@@ -13,6 +13,7 @@
 enum { OH_TABLE_BYTES_WIDTH = 12, OH_TABLE_TITLE_WIDTH = 22 };
 
 static const char unrecorded_hint[] = "maps of C code or Go: record it; pmap -X %s";
+static const char confined_hint[] = "raw system calls, or mapped in a sandbox: pmap -X %s";
 static const char unseen_hint[] = "an allocator that is not recorded: see the notes";
 static const char jemalloc_hint[] = "freed or never given out: --trim, dirty_decay_ms";
 
@@ -154,10 +155,12 @@ static void print_part(FILE *out, const struct oh_memory_report *report, enum oh
     const bool is_jemalloc = part == OH_PART_RETAINED && look->allocator == OH_ALLOCATOR_JEMALLOC;
     const bool is_unseen = part == OH_PART_HEAP && look->has_unseen;
     const bool is_unrecorded = part == OH_PART_UNCLAIMED && !look->has_mapped;
+    const bool is_confined = part == OH_PART_UNCLAIMED && look->is_confined;
     print_row(out, report, oh_part_title(part), look->parts[part],
               is_jemalloc     ? jemalloc_hint
               : is_unseen     ? unseen_hint
               : is_unrecorded ? unrecorded_hint
+              : is_confined   ? confined_hint
                               : oh_part_hint(part));
     if (part == OH_PART_GO) {
         print_go_names(out, look);

@@ -215,6 +215,10 @@ static int note_recording(const struct oh_watch *watch, const struct oh_look *lo
                              "were found: they are counted where they lie",
                              size);
     }
+    if (result == 0 && look->is_confined) {
+        result = oh_list_add(notes, "the process confined itself (prctl): since then the recorder "
+                                    "asks the system nothing, and its tables do not grow");
+    }
     return result == 0 ? oh_reader_collect_warnings(reader, notes) : result;
 }
 
